@@ -1,0 +1,39 @@
+/** The grammar of channel names: what a name is made of, and what its prefix means. */
+
+/** Pusher's limit on a channel name, in characters. */
+export const maxChannelName = 164
+
+/** Returns whether `name` is made of the characters Pusher allows and is short enough. */
+export const isChannelName = (name: string): boolean =>
+  name.length <= maxChannelName && /^[A-Za-z0-9_\-=@,.;]+$/.test(name)
+
+export type ChannelKind = { access: 'public' | 'private' | 'presence'; encrypted: boolean; cached: boolean }
+
+/** Returns what the prefix of a channel name asks for. */
+export const channelKind = (name: string): ChannelKind => {
+  const match = /^(?:(private-encrypted|private|presence)-)?(cache-)?/.exec(name)
+  const access = match?.[1]
+  return {
+    access: access === undefined ? 'public' : access === 'presence' ? 'presence' : 'private',
+    encrypted: access === 'private-encrypted',
+    cached: match?.[2] !== undefined,
+  }
+}
+
+/** A channel that the chat core speaks on. `id` is the workspace's (`org_…`) or the conversation's (`cnv_…`). */
+export type ChatChannel = { audience: 'org' | 'conv' | 'visitor'; id: string }
+
+/** Returns the chat channel a name stands for; undefined for a general Pusher channel. */
+export const chatChannel = (name: string): ChatChannel | undefined => {
+  const match = /^private-(?:(org)-(org_\w+)|(conv|visitor)-(cnv_\w+))$/.exec(name)
+  if (!match) return undefined
+  const [, org, orgId, thread, conversationId] = match
+  if (org && orgId) return { audience: 'org', id: orgId }
+  if (thread && conversationId) return { audience: thread === 'conv' ? 'conv' : 'visitor', id: conversationId }
+  return undefined
+}
+
+/** Names the chat channels. */
+export const orgChannel = (workspace: string): string => `private-org-${workspace}`
+export const convChannel = (conversation: string): string => `private-conv-${conversation}`
+export const visitorChannel = (conversation: string): string => `private-visitor-${conversation}`

@@ -1,0 +1,79 @@
+/** The configuration: every environment variable the program reads, checked once. */
+
+import { z } from 'zod'
+import { StartError } from './errors.ts'
+
+const port = z.coerce.number().int().min(0).max(65535)
+const roles = ['rest', 'realtime', 'worker'] as const
+
+const environment = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: port.default(3000),
+  REALTIME_PORT: port.default(6001),
+  DATA_DIR: z.string().optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
+    .optional(),
+  REDIS_URL: z.string().optional(),
+  ROLES: z.string().default(roles.join(',')),
+  PUSHER_APP_ID: z.string().regex(/^\d+$/, 'must be digits').optional(),
+  PUSHER_APP_KEY: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]+$/, 'must be letters, digits, _ or -')
+    .optional(),
+  PUSHER_APP_SECRET: z.string().optional(),
+  BOOTSTRAP_API_KEY: z
+    .string()
+    .regex(/^mr_live_[A-Za-z0-9_-]{22,200}$/, 'must be mr_live_ and at least 22 of A-Z a-z 0-9 _ -')
+    .optional(),
+  PUBLIC_URL: z.url({ protocol: /^https?$/, message: 'must be an http or https address' }).optional(),
+  REALTIME_PUBLIC_URL: z
+    .url({ protocol: /^(https?|wss?)$/, message: 'must be an http, https, ws or wss address' })
+    .optional(),
+  TRUST_PROXY: z.string().optional(),
+  RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(0).default(120),
+  MAX_CHANNELS_PER_SOCKET: z.coerce.number().int().min(1).default(200),
+  SEND_BUFFER_BYTES: z.coerce.number().int().min(16_384).default(1_048_576),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+})
+
+export type Config = z.infer<typeof environment>
+
+/** Variables of the design that this version does not serve; setting one must not pass in silence. */
+const later = {
+  REDIS_URL: 'the Redis bus comes with a later version; unset it to run everything in one process',
+} as const
+
+/** Reads the configuration; a value that cannot be used is one line naming its variable. An empty value is unset. */
+export const readConfig = (env: Record<string, string | undefined>): Config => {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+  const parsed = environment.safeParse(given)
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]
+    throw new StartError(`${issue?.path.join('.')}: ${issue?.message}`)
+  }
+  for (const [variable, reason] of Object.entries(later)) {
+    if (given[variable] !== undefined) throw new StartError(`${variable}: ${reason}`)
+  }
+  checkRoles(parsed.data)
+  checkApp(parsed.data)
+  return parsed.data
+}
+
+const checkRoles = ({ ROLES }: Config) => {
+  const asked = new Set(ROLES.split(',').map((role) => role.trim()))
+  for (const role of asked) {
+    if (!roles.some((known) => known === role)) throw new StartError(`ROLES: ${role} is not one of ${roles.join(', ')}`)
+  }
+  if (asked.size < roles.length) {
+    throw new StartError('ROLES: roles apart need REDIS_URL, which this version does not serve; unset ROLES')
+  }
+}
+
+const checkApp = ({ PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET }: Config) => {
+  const set = [PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET].filter((value) => value !== undefined)
+  if (set.length !== 0 && set.length !== 3) {
+    throw new StartError('PUSHER_APP_ID, PUSHER_APP_KEY and PUSHER_APP_SECRET are set together or not at all')
+  }
+}

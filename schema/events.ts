@@ -1,0 +1,124 @@
+/** The events of the chat: a row of the log, what staff and visitor hear of it, and its form on the bus. */
+
+import { z } from 'zod'
+
+/** Names of the events on the sockets; all but `agent.typing` are rows of the log. */
+export const loggedEventTypes = [
+  'conversation.opened',
+  'message.new',
+  'conversation.update',
+  'contact.update',
+  'conversation.deleted',
+] as const
+
+export type LoggedEventType = (typeof loggedEventTypes)[number]
+
+/**
+ * A row of a workspace's log. `payload` is what staff hear, without the numbers.
+ * `conversation_seq` is null for events of no conversation; `public_seq` is null where the visitor hears nothing.
+ */
+export type LoggedEvent = {
+  workspace: string
+  seq: number
+  id: string
+  type: LoggedEventType
+  conversation: string | null
+  conversation_seq: number | null
+  public_seq: number | null
+  payload: Record<string, unknown>
+}
+
+/**
+ * An event on its way to the sockets: `staff` and `visitor` are JSON texts of the frames' data.
+ * `seq` is null for an event that is not logged.
+ */
+export type StreamEvent = {
+  workspace: string
+  seq: number | null
+  name: string
+  conversation: string | null
+  staff: string
+  visitor: string | null
+}
+
+/** How long an `agent.typing` may be shown, in ms. */
+export const typingExpiresIn = 6000
+
+/** Returns a logged event as the sockets hear it; live and replayed events both come through here. */
+export const toStreamEvent = (event: LoggedEvent): StreamEvent => {
+  const { workspace, seq, id, type, conversation, conversation_seq, payload } = event
+  const numbers = conversation_seq === null ? { event_id: id, seq } : { event_id: id, seq, conversation_seq }
+  return {
+    workspace,
+    seq,
+    name: type,
+    conversation,
+    staff: JSON.stringify({ ...payload, ...numbers }),
+    visitor: visitorData(event),
+  }
+}
+
+/** Returns an agent's typing as the sockets hear it. Typing on a note is never told to the visitor. */
+export const typingEvent = (typing: {
+  workspace: string
+  conversation: string
+  user: { id: string; name: string } | null
+  isPrivate: boolean
+}): StreamEvent => {
+  const { workspace, conversation, user, isPrivate } = typing
+  const told = { conversation_id: conversation, expires_in_ms: typingExpiresIn }
+  return {
+    workspace,
+    seq: null,
+    name: 'agent.typing',
+    conversation,
+    staff: JSON.stringify({
+      conversation_id: conversation,
+      user,
+      is_private: isPrivate,
+      expires_in_ms: typingExpiresIn,
+    }),
+    visitor: isPrivate ? null : JSON.stringify(told),
+  }
+}
+
+/** Writes an event for the bus: a line of header, a line of staff's data, a line of the visitor's (empty: none). */
+export const encodeStreamEvent = ({ workspace, seq, name, conversation, staff, visitor }: StreamEvent): string =>
+  `${workspace} ${seq ?? '-'} ${name} ${conversation ?? '-'}\n${staff}\n${visitor ?? ''}`
+
+/** Reads an event from the bus; undefined if it is not one. Does no JSON work. */
+export const decodeStreamEvent = (message: string): StreamEvent | undefined => {
+  const [header = '', staff, visitor] = message.split('\n')
+  const [workspace, seq, name, conversation] = header.split(' ')
+  if (!workspace || !seq || !name || !conversation || staff === undefined || visitor === undefined) return undefined
+  const number = seq === '-' ? null : Number(seq)
+  if (number !== null && !Number.isSafeInteger(number)) return undefined
+  return {
+    workspace,
+    seq: number,
+    name,
+    conversation: conversation === '-' ? null : conversation,
+    staff,
+    visitor: visitor === '' ? null : visitor,
+  }
+}
+
+const messagePayload = z.object({
+  id: z.string(),
+  conversation_id: z.string(),
+  sender_type: z.string(),
+  author: z.string().nullable(),
+  content: z.string(),
+  attachments: z.array(z.unknown()),
+  created_at: z.string(),
+})
+
+const updatePayload = z.object({ id: z.string(), status: z.string() })
+
+// Parsing by contract also drops every field that is not named here: what is new for staff stays unheard by visitors.
+const visitorData = ({ type, public_seq, payload }: LoggedEvent): string | null => {
+  if (public_seq === null) return null
+  if (type === 'message.new') return JSON.stringify({ ...messagePayload.parse(payload), seq: public_seq })
+  if (type === 'conversation.update') return JSON.stringify({ ...updatePayload.parse(payload), seq: public_seq })
+  return null
+}

@@ -1,0 +1,48 @@
+/** Contracts and exact texts of the site chat face. */
+
+import { z } from 'zod'
+import { isStorable } from './text.ts'
+
+/** The longest message of a visitor, in characters. */
+export const maxSiteMessage = 10_000
+
+/** What the face answers, word for word. */
+export const siteChatErrors = {
+  missing: 'Name, email, message, and visitor_token are required',
+  messageMissing: 'Message is required',
+  email: 'Invalid email address',
+  tooLong: `Message is too long (maximum ${maxSiteMessage} characters)`,
+  nameTooLong: 'Name is too long (maximum 200 characters)',
+  tokenTooLong: 'visitor_token is too long (maximum 200 characters)',
+  taken: 'A conversation with this visitor token already exists',
+  notFound: 'Conversation not found',
+  key: 'Invalid or missing site key',
+  origin: 'Origin not allowed',
+  disabled: 'Chat is disabled',
+  limited: 'Rate limit exceeded',
+} as const
+
+// The texts say which fields are required and not which one failed, so absent, blank and unstorable are one case.
+const field = z
+  .string()
+  .transform((text) => text.trim())
+  .catch('')
+
+/** The fields of a new conversation, trimmed; empty where absent, blank or not a text. */
+export const siteConversation = z.object({ name: field, email: field, message: field, visitor_token: field })
+
+export const siteReply = z.object({ message: field })
+
+/** Returns whether a text can be kept as the message or the name of a visitor. */
+export const isSiteText = (text: string): boolean => text !== '' && isStorable(text)
+
+/** Lengths of a visitor's name and token, in characters. */
+export const maxVisitorName = 200
+export const maxVisitorToken = 200
+
+export const siteMessagesQuery = z.object({
+  since: z.iso.datetime({ offset: true, message: 'must be an ISO 8601 time with a zone' }).optional(),
+})
+
+export type SiteReply = z.infer<typeof siteReply>
+export type SiteMessagesQuery = z.infer<typeof siteMessagesQuery>
