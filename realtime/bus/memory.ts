@@ -1,0 +1,32 @@
+/** The bus inside one process: what is published is received in the same turn. */
+
+import type { Bus, Receive } from './bus.ts'
+
+/** Makes a bus for one process. What `receive` throws goes to `onError`, never to the publisher. */
+export const createMemoryBus = (receive: Receive, onError: (error: unknown) => void = warn): Bus => {
+  const subjects = new Set<string>()
+  let closed = false
+
+  return {
+    publish: (subject, message) => {
+      if (!subjects.has(subject)) return
+      try {
+        receive(subject, message)
+      } catch (error) {
+        onError(error)
+      }
+    },
+    subscribe: async (subject) => {
+      if (!closed) subjects.add(subject)
+    },
+    unsubscribe: (subject) => {
+      subjects.delete(subject)
+    },
+    close: async () => {
+      closed = true
+      subjects.clear()
+    },
+  }
+}
+
+const warn = (error: unknown): void => process.emitWarning(error instanceof Error ? error : String(error))

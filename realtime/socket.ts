@@ -1,0 +1,45 @@
+/** One subscriber's socket: its id, its channels, and a send that is safe at any time. */
+
+import { randomInt } from 'node:crypto'
+import { errorFrame } from '../schema/frames.ts'
+import type { PusherCode } from '../schema/pusher-codes.ts'
+import type { Wire } from './transport/transport.ts'
+
+/** A class, since there are thousands. `channels` are those it has joined; only the hub changes them. */
+export class Socket {
+  readonly id = newSocketId()
+  readonly channels = new Set<string>()
+  readonly wire: Wire
+  closed = false
+
+  constructor(wire: Wire) {
+    this.wire = wire
+  }
+
+  /** Sends a frame; nothing once the socket is closed. */
+  send(frame: string): void {
+    if (!this.closed) this.wire.send(frame)
+  }
+
+  /** Sends an error after which the socket stays open. */
+  sendError(message: string): void {
+    this.send(errorFrame(message, null))
+  }
+
+  /** Closes the socket with one of Pusher's codes, said in a frame first for clients that do not read close codes. */
+  refuse(code: PusherCode, message: string): void {
+    this.send(errorFrame(message, code))
+    this.close(code, message)
+  }
+
+  close(code: PusherCode, message: string): void {
+    if (this.closed) return
+    this.closed = true
+    this.wire.close(code, message)
+  }
+}
+
+const largest = 2 ** 47
+
+// Unguessable, since a signature is bound to it. SDKs insist on digits, a dot, digits.
+const newSocketId = (): string => `${randomInt(1, largest)}.${randomInt(1, largest)}`

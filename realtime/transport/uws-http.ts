@@ -1,0 +1,86 @@
+/** HTTP over uWebSockets.js: reads a request whole, within bounds, and writes its answer. */
+
+import type { HttpRequest as UwsRequest, HttpResponse as UwsResponse } from 'uWebSockets.js'
+import { STATUS_CODES } from 'node:http'
+import type { Logger } from '../logger.ts'
+import type { HttpReply, HttpRequest } from './transport.ts'
+
+/** How large a body may be, in bytes. */
+export const maxHttpBody = 1024 * 1024
+
+type Answer = (request: HttpRequest) => HttpReply | Promise<HttpReply>
+
+/** Returns the uWS handler that asks `answer` for every request. */
+export const serveHttp =
+  (answer: Answer, logger: Logger) =>
+  (res: UwsResponse, req: UwsRequest): void => {
+    let aborted = false
+    res.onAborted(() => {
+      aborted = true
+    })
+    // The request is gone after this turn: all of it is read now.
+    const method = req.getCaseSensitiveMethod().toUpperCase()
+    const path = req.getUrl()
+    const query = rawQuery(req)
+    const address = addressText(res.getRemoteAddressAsText())
+
+    const reply = (answered: HttpReply): void => {
+      if (!aborted) write(res, method, answered)
+    }
+    const failed = (error: unknown): void => {
+      logger.error({ err: error, method, path }, 'an HTTP request failed')
+      reply(internalError)
+    }
+    readBody(res, (body) => {
+      try {
+        const answered = body ? answer({ method, path, query, body, address }) : tooLarge
+        if (answered instanceof Promise) answered.then(reply).catch(failed)
+        else reply(answered)
+      } catch (error) {
+        failed(error)
+      }
+    })
+  }
+
+/** Returns an address as text, an IPv4 one that is mapped into IPv6 as itself. */
+export const addressText = (text: ArrayBuffer): string => {
+  const address = Buffer.from(text).toString()
+  const mapped = /^(?:0000:){5}ffff:([0-9a-f]{2})([0-9a-f]{2}):([0-9a-f]{2})([0-9a-f]{2})$/.exec(address)
+  if (!mapped) return address
+  return mapped
+    .slice(1)
+    .map((byte) => Number.parseInt(byte, 16))
+    .join('.')
+}
+
+/** Returns what is behind the question mark, or nothing; uWS gives undefined for that, against its types. */
+export const rawQuery = (req: UwsRequest): string => req.getQuery() ?? ''
+
+/** Hands over the body; undefined if it is too large. */
+const readBody = (res: UwsResponse, done: (body: Uint8Array | undefined) => void): void => {
+  const chunks: Buffer[] = []
+  let size = 0
+  res.onData((chunk, isLast) => {
+    size += chunk.byteLength
+    const fits = size <= maxHttpBody
+    // uWS takes the chunk's memory back when this returns.
+    if (fits) chunks.push(Buffer.from(Buffer.from(chunk)))
+    if (isLast) done(fits ? Buffer.concat(chunks) : undefined)
+    // Too large a body is read to its end unseen, for a client that is cut while it writes never reads the 413.
+    else if (size > 16 * maxHttpBody) res.close()
+  })
+}
+
+const headers = { 'Content-Type': 'text/plain; charset=utf-8' }
+const tooLarge: HttpReply = { status: 413, headers, body: `The body is larger than ${maxHttpBody} bytes` }
+const internalError: HttpReply = { status: 500, headers, body: 'Internal error' }
+
+const write = (res: UwsResponse, method: string, { status, headers, body }: HttpReply): void => {
+  res.cork(() => {
+    // The status comes first: the first header would fix it at 200.
+    res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`)
+    for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value)
+    if (method === 'HEAD') res.endWithoutBody(Buffer.byteLength(body))
+    else res.end(body)
+  })
+}

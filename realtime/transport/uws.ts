@@ -1,0 +1,202 @@
+/** The transport over uWebSockets.js: all that is known of it is known here. */
+
+import type { us_listen_socket, WebSocket, WebSocketBehavior } from 'uWebSockets.js'
+import uWS from 'uWebSockets.js'
+import { createServer } from 'node:net'
+import { StartError } from '../../schema/errors.ts'
+import type { Logger } from '../logger.ts'
+import type { Transport, TransportHandlers, UpgradeRequest, Wire } from './transport.ts'
+import { addressText, rawQuery, serveHttp } from './uws-http.ts'
+
+declare module 'uWebSockets.js' {
+  // Present in the addon, absent from its types.
+  interface TemplatedApp {
+    listen(host: string, port: number, options: number, done: (token: us_listen_socket | false) => void): TemplatedApp
+  }
+}
+
+/** Makes a transport. `maxFrame` bounds what a client may send, `sendBuffer` what may wait for a slow one, in bytes. */
+export const createUwsTransport = ({
+  maxFrame,
+  sendBuffer,
+  logger,
+}: {
+  maxFrame: number
+  sendBuffer: number
+  logger: Logger
+}): Transport => {
+  const app = uWS.App()
+  let token: us_listen_socket | undefined
+
+  return {
+    publish: (topic, frame, except) => {
+      // A socket outside the topic cannot publish to it, and then has nothing to be spared either.
+      if (except instanceof UwsWire && except.publish(topic, frame)) return
+      app.publish(topic, frame)
+    },
+
+    listen: async (handlers, { host, port }) => {
+      app.ws('/*', behavior(handlers, { maxFrame, sendBuffer, logger }))
+      app.any('/*', serveHttp(handlers.http, logger))
+      token = await new Promise<us_listen_socket | undefined>((resolve) => {
+        app.listen(host, port, exclusively, (opened) => resolve(opened || undefined))
+      })
+      if (token === undefined) throw await refusedPort(host, port)
+      return uWS.us_socket_local_port(token)
+    },
+
+    stop: () => {
+      if (token !== undefined) uWS.us_listen_socket_close(token)
+      token = undefined
+    },
+
+    close: () => {
+      token = undefined
+      app.close()
+    },
+  }
+}
+
+// Without it a second process would open the same port and silently take half of the sockets.
+const exclusively = 1
+
+/** What uWS keeps for a socket. The owner is unset until `open` has returned. */
+type Kept<Owner> = { request: UpgradeRequest | undefined; wire: UwsWire | undefined; owner: Owner | undefined }
+
+/** One for each socket; guards the native one, which throws on any use after its close. */
+class UwsWire implements Wire {
+  readonly #socket: WebSocket<unknown>
+  closed = false
+
+  constructor(socket: WebSocket<unknown>) {
+    this.#socket = socket
+  }
+
+  send(frame: string): void {
+    if (!this.closed) this.#socket.send(frame)
+  }
+
+  close(code: number, reason: string): void {
+    if (!this.closed) this.#socket.end(code, reason)
+  }
+
+  subscribe(topic: string): void {
+    if (!this.closed) this.#socket.subscribe(topic)
+  }
+
+  unsubscribe(topic: string): void {
+    if (!this.closed) this.#socket.unsubscribe(topic)
+  }
+
+  /** Sends to all of the topic but this one; returns false if it is not of the topic. */
+  publish(topic: string, frame: string): boolean {
+    if (this.closed || !this.#socket.isSubscribed(topic)) return false
+    this.#socket.publish(topic, frame)
+    return true
+  }
+}
+
+const behavior = <Owner>(
+  handlers: TransportHandlers<Owner>,
+  { maxFrame, sendBuffer, logger }: { maxFrame: number; sendBuffer: number; logger: Logger },
+): WebSocketBehavior<Kept<Owner>> => {
+  // What escapes from a handler ends the process.
+  const failed = (handler: string, error: unknown): void => logger.error({ err: error, handler }, 'a handler failed')
+
+  return {
+    maxPayloadLength: maxFrame,
+    maxBackpressure: sendBuffer,
+    closeOnBackpressureLimit: 1,
+    idleTimeout: 120,
+    sendPingsAutomatically: true,
+    compression: uWS.DISABLED,
+
+    upgrade: (res, req, context) => {
+      res.onAborted(() => logger.debug({}, 'an upgrade was aborted'))
+      const kept: Kept<Owner> = {
+        request: {
+          path: req.getUrl(),
+          query: rawQuery(req),
+          origin: req.getHeader('origin'),
+          address: addressText(res.getRemoteAddressAsText()),
+        },
+        wire: undefined,
+        owner: undefined,
+      }
+      res.upgrade(
+        kept,
+        req.getHeader('sec-websocket-key'),
+        req.getHeader('sec-websocket-protocol'),
+        req.getHeader('sec-websocket-extensions'),
+        context,
+      )
+    },
+
+    open: (socket) => {
+      const kept = socket.getUserData()
+      const { request } = kept
+      if (request === undefined) return
+      kept.request = undefined
+      kept.wire = new UwsWire(socket)
+      try {
+        kept.owner = handlers.open(kept.wire, request)
+      } catch (error) {
+        failed('open', error)
+        kept.wire.close(1011, 'Internal error')
+      }
+    },
+
+    message: (socket, message, isBinary) => {
+      const { owner } = socket.getUserData()
+      if (owner === undefined) return
+      try {
+        if (isBinary) handlers.binary(owner)
+        else handlers.message(owner, Buffer.from(message).toString())
+      } catch (error) {
+        failed('message', error)
+      }
+    },
+
+    drain: (socket) => {
+      const { owner } = socket.getUserData()
+      if (owner === undefined) return
+      try {
+        handlers.drain(owner)
+      } catch (error) {
+        failed('drain', error)
+      }
+    },
+
+    dropped: (socket) => {
+      const { owner } = socket.getUserData()
+      if (owner === undefined) return
+      try {
+        handlers.dropped(owner)
+      } catch (error) {
+        failed('dropped', error)
+      }
+    },
+
+    close: (socket, code) => {
+      const { owner, wire } = socket.getUserData()
+      if (wire) wire.closed = true
+      if (owner === undefined) return
+      try {
+        handlers.close(owner, code)
+      } catch (error) {
+        failed('close', error)
+      }
+    },
+  }
+}
+
+/** Returns why a port could not be opened; uWS does not say, so a second try asks Node. */
+const refusedPort = async (host: string, port: number): Promise<StartError> => {
+  const code = await new Promise<string>((resolve) => {
+    const probe = createServer()
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve('EADDRINUSE')))
+  })
+  if (code === 'EADDRINUSE') return new StartError(`REALTIME_PORT ${port} is already in use on ${host}`)
+  return new StartError(`REALTIME_PORT ${port} cannot be opened on ${host}: ${code}`)
+}

@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest'
+import { addressText } from '../../realtime/transport/uws-http.ts'
+
+const address = (text: string): string => addressText(new TextEncoder().encode(text).buffer)
+
+test('an IPv4 address that arrives mapped into IPv6 is told as itself', () => {
+  expect(address('0000:0000:0000:0000:0000:ffff:7f00:0001')).toBe('127.0.0.1')
+  expect(address('0000:0000:0000:0000:0000:ffff:c0a8:0aff')).toBe('192.168.10.255')
+})
+
+test('any other address is told as it is', () => {
+  expect(address('127.0.0.1')).toBe('127.0.0.1')
+  expect(address('2001:0db8:0000:0000:0000:0000:0000:0001')).toBe('2001:0db8:0000:0000:0000:0000:0000:0001')
+})
