@@ -1,0 +1,63 @@
+/** The pool of connections to Postgres. */
+
+import postgres from 'postgres'
+
+type Types = { bigint: number; textArray: string[] }
+
+/** The pool. */
+export type Sql = postgres.Sql<Types>
+
+/** One transaction of it. */
+export type Tx = postgres.TransactionSql<Types>
+
+/** Either: what a single statement needs. */
+export type Queryable = Sql | Tx
+
+/** A piece of SQL that goes into a statement. */
+export type Fragment = postgres.PendingQuery<postgres.Row[]>
+
+/** Opens a pool; connections are made when first needed. `name` is what Postgres shows of them. */
+export const openSql = (url: string, { max = 20, name }: { max?: number; name: string }): Sql =>
+  postgres(url, {
+    max,
+    connect_timeout: 5,
+    connection: { application_name: name },
+    onnotice: () => undefined,
+    // Asking for the array types on each new connection is a query that nothing catches: a connection lost in the
+    // middle of it would end the program. The one array type in use is given here, and is read through to_json.
+    fetch_types: false,
+    types: {
+      // Counters stay far below 2^53; a number is what JSON shows.
+      bigint: { to: 20, from: [20], parse: Number, serialize: String },
+      textArray: { to: textArray, from: [], parse: (): string[] => [], serialize: writeTextArray },
+    },
+  })
+
+// The type's number in every Postgres.
+const textArray = 1009
+
+const writeTextArray = (texts: string[]): string =>
+  `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`
+
+/** Returns the name of the constraint that a statement violated by not being unique; undefined for other errors. */
+export const violatedUnique = (error: unknown): string | undefined =>
+  error instanceof postgres.PostgresError && error.code === '23505' ? (error.constraint_name ?? '') : undefined
+
+/** Returns whether an error says that Postgres could not be reached or is not answering for now. */
+export const isUnavailable = (error: unknown): boolean => {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false
+  return unreachable.has(error.code) || /^(57P0|08|53)/.test(error.code)
+}
+
+const unreachable = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ENOTFOUND',
+  'EHOSTUNREACH',
+  'ETIMEDOUT',
+  'EPIPE',
+  'CONNECT_TIMEOUT',
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'CONNECTION_ENDED',
+])

@@ -1,0 +1,193 @@
+/** Contacts: the people on the other side. */
+
+import { HubbubError } from '../../schema/errors.ts'
+import { isId } from '../../schema/ids.ts'
+import { type CreateContact, caps, type UpdateContact } from '../../schema/muro.ts'
+import { type Queryable, type Tx, violatedUnique } from '../db/sql.ts'
+import { mergeMetadata } from './attributes.ts'
+import type { AgentScope, Context, Workspace } from './context.ts'
+import { nextNumber } from './counters.ts'
+import { type ContactFacts, contactFacts } from './facts.ts'
+import { type Claim, recordOnce, type Settled } from './idempotency.ts'
+import { newId } from './ids.ts'
+import { type Log, record } from './record.ts'
+import { findSite } from './sites.ts'
+import { readCursor, writeCursor } from './walks.ts'
+
+/** Returns one contact of the workspace. */
+export const readContact = async (
+  { sql }: { sql: Queryable },
+  { workspace }: { workspace: Workspace },
+  id: string,
+): Promise<ContactFacts> => {
+  const [found] = isId('contact', id)
+    ? await sql<{ facts: ContactFacts }[]>`
+        select ${sql.unsafe(contactFacts)} as facts from contacts v
+         where v.workspace_id = ${workspace.id} and v.public_id = ${id}`
+    : []
+  if (!found) throw new HubbubError('not_found', 'No such contact.')
+  return found.facts
+}
+
+/** Returns a page of contacts, most recently seen first, as the list stood when the walk began (see the inbox). */
+export const listContacts = async (
+  { sql }: Context,
+  { workspace }: { workspace: Workspace },
+  { website_id, cursor, limit }: { website_id?: string | undefined; cursor?: string | undefined; limit: number },
+): Promise<{ contacts: ContactFacts[]; nextCursor: string | null }> => {
+  const walk = cursor === undefined ? undefined : readCursor('contacts', cursor)
+  const filter =
+    website_id === undefined
+      ? sql``
+      : sql`and v.site_id = (select id from sites where workspace_id = ${workspace.id} and public_id = ${website_id})`
+  const rows = await sql<{ facts: ContactFacts; position: number; head: number }[]>`
+    with walk as (
+      select coalesce(${walk?.head ?? null}::bigint, h.seq) as head, ${walk?.position ?? null}::bigint as below
+        from workspace_heads h where h.workspace_id = ${workspace.id}
+    ), page as (
+      (select v.id, v.seen_seq as position
+         from contacts v
+        where v.workspace_id = ${workspace.id} ${filter}
+          and v.seen_seq <= (select least(head, coalesce(below - 1, head)) from walk)
+        order by v.seen_seq desc limit ${limit + 1})
+      union all
+      (select v.id, then_at.position
+         from walk
+         join contacts v on v.workspace_id = ${workspace.id} ${filter}
+          and v.seen_seq > walk.head and v.created_seq <= walk.head
+        cross join lateral (
+          select coalesce((select max(m.seq) from messages m join conversations c on c.id = m.conversation_id
+                            where c.contact_id = v.id and m.seq <= walk.head and m.sender_type = 'visitor'),
+                          v.created_seq) as position
+        ) then_at
+        where walk.below is not null and then_at.position < walk.below)
+      order by position desc limit ${limit + 1}
+    )
+    select ${sql.unsafe(contactFacts)} as facts, page.position, walk.head
+      from page join contacts v on v.id = page.id cross join walk
+     order by page.position desc`
+  const page = rows.slice(0, limit)
+  const last = page.at(-1)
+  const nextCursor =
+    rows.length > limit && last ? writeCursor({ list: 'contacts', head: last.head, position: last.position }) : null
+  return { contacts: page.map(({ facts }) => facts), nextCursor }
+}
+
+/** Creates a contact of a site of the workspace, the oldest where none is named. An email belongs to one contact. */
+export const createContact = async (
+  context: Context,
+  scope: AgentScope,
+  input: CreateContact,
+  claim?: Claim,
+): Promise<Settled<ContactFacts>> => {
+  try {
+    return await recordOnce(context, claim, async (tx, log) => {
+      const { workspace } = scope
+      const number = await nextNumber(tx, workspace, 'contact')
+      const site = await findSite(tx, workspace, input.website_id)
+      const { merged } = mergeMetadata({}, input.metadata ?? {}, caps.metadata)
+      const { id } = await insertContact(tx, { workspace, number, siteId: site.id, ...named(input), metadata: merged })
+      const first = await log.take(workspace, 1)
+      await tx`
+        update contacts set created_seq = ${first}, seen_seq = ${first}
+         where workspace_id = ${workspace.id} and public_id = ${id}`
+      return await tellContact(tx, log, scope, id, first, ['created'])
+    })
+  } catch (error) {
+    throw (await emailTaken(context, scope, input.email, error)) ?? error
+  }
+}
+
+/** Changes a contact and tells what changed; a patch that changes nothing tells nothing. */
+export const updateContact = async (
+  context: Context,
+  scope: AgentScope,
+  id: string,
+  patch: UpdateContact,
+): Promise<ContactFacts> => {
+  try {
+    return await record(context, async (tx, log) => {
+      const { workspace } = scope
+      const row = await lockContact(tx, workspace, id)
+      const columns: Record<string, unknown> = {}
+      if (patch.name !== undefined && patch.name !== row.name) columns.name = patch.name
+      if (patch.email !== undefined && patch.email !== row.email) columns.email = patch.email
+      if (patch.metadata !== undefined) {
+        const { merged, changed } = mergeMetadata(row.metadata, patch.metadata, caps.metadata)
+        if (changed) columns.metadata = tx.json(merged as never)
+      }
+      const changed = Object.keys(columns)
+      if (changed.length === 0) return await readContact({ sql: tx }, scope, id)
+      await tx`update contacts set ${tx(columns)}, updated_at = clock_timestamp() where id = ${row.id}`
+      return await tellContact(tx, log, scope, id, await log.take(workspace, 1), changed)
+    })
+  } catch (error) {
+    throw (await emailTaken(context, scope, patch.email, error)) ?? error
+  }
+}
+
+/** Inserts a contact; its place in the log is the caller's to give. */
+export const insertContact = async (
+  tx: Tx,
+  contact: {
+    workspace: Workspace
+    number: number
+    siteId: number
+    name: string | null
+    email: string | null
+    metadata?: Record<string, unknown>
+  },
+): Promise<{ rowId: number; id: string }> => {
+  const { workspace, number, siteId, name, email, metadata = {} } = contact
+  const id = newId('contact')
+  const [row] = await tx<{ id: number }[]>`
+    insert into contacts (public_id, workspace_id, site_id, number, name, email, metadata)
+    values (${id}, ${workspace.id}, ${siteId}, ${number}, ${name}, ${email}, ${tx.json(metadata as never)})
+    returning id`
+  if (!row) throw new Error('a contact was not inserted')
+  return { rowId: row.id, id }
+}
+
+/** Writes a `contact.update` under a number that was taken; returns the contact it tells of. */
+export const tellContact = async (
+  tx: Tx,
+  log: Log,
+  scope: { workspace: Workspace },
+  id: string,
+  seq: number,
+  changed: string[],
+): Promise<ContactFacts> => {
+  const contact = await readContact({ sql: tx }, scope, id)
+  await log.write(scope.workspace, seq, [
+    { type: 'contact.update', conversation: null, payload: { ...contact, changed } },
+  ])
+  return contact
+}
+
+const named = ({ name, email }: CreateContact) => ({ name: name ?? null, email: email ?? null })
+
+type Row = { id: number; name: string | null; email: string | null; metadata: Record<string, unknown> }
+
+const lockContact = async (tx: Tx, workspace: Workspace, id: string): Promise<Row> => {
+  const [row] = isId('contact', id)
+    ? await tx<Row[]>`
+        select id, name, email, metadata from contacts
+         where workspace_id = ${workspace.id} and public_id = ${id} for no key update`
+    : []
+  if (!row) throw new HubbubError('not_found', 'No such contact.')
+  return row
+}
+
+const emailTaken = async (
+  { sql }: Context,
+  { workspace }: AgentScope,
+  email: string | null | undefined,
+  error: unknown,
+): Promise<HubbubError | undefined> => {
+  if (violatedUnique(error) !== 'contacts_email') return undefined
+  const [owner] = await sql<{ public_id: string }[]>`
+    select public_id from contacts where workspace_id = ${workspace.id} and email = ${email ?? null}`
+  return new HubbubError('conflict', `email: another contact has this address${owner ? `: ${owner.public_id}` : ''}`, {
+    param: 'email',
+  })
+}

@@ -1,0 +1,25 @@
+/** What every function of the domain is given first, and in whose name it acts. */
+
+import type { Bus } from '../../realtime/bus/bus.ts'
+import type { KeyScope } from '../../schema/ids.ts'
+import type { Sql } from '../db/sql.ts'
+
+/** The means: the database, and the bus that tells what was written. */
+export type Context = { sql: Sql; bus: Pick<Bus, 'publish'> }
+
+/** The tenant: its row and its public id. Every query is narrowed by it. */
+export type Workspace = { id: number; publicId: string }
+
+/** An API key, acting for the user who made it. */
+export type AgentScope = {
+  workspace: Workspace
+  key: { publicId: string; scopes: readonly KeyScope[]; expiresAt: Date | null }
+  user: { publicId: string; name: string }
+}
+
+/** A visitor in a conversation of a site. */
+export type VisitorScope = {
+  workspace: Workspace
+  conversation: { publicId: string }
+  contact: { id: number; publicId: string; name: string | null }
+}

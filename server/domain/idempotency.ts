@@ -1,0 +1,92 @@
+/** Idempotency: an identical retry is answered what the first request was, and acts once. */
+
+import { HubbubError } from '../../schema/errors.ts'
+import { type Queryable, type Sql, type Tx, violatedUnique } from '../db/sql.ts'
+import type { Context } from './context.ts'
+import { type Log, record } from './record.ts'
+
+/** A request that asks to act once: whose it is, on which route, by which key, and the SHA-256 of what it says. */
+export type Claim = { owner: string; route: string; key: string; fingerprint: Buffer }
+
+/** What a write answers, and whether it had been answered before. */
+export type Settled<T> = { answer: T; replayed: boolean }
+
+/** Name of the constraint that a second claim violates. */
+export const claimConstraint = 'idempotency_keys_pkey'
+
+/** Records a write as `record` does; under a claim it acts once, and later claims get its answer, which must be plain JSON. */
+export const recordOnce = async <T>(
+  context: Context,
+  claim: Claim | undefined,
+  write: (tx: Tx, log: Log) => Promise<T>,
+): Promise<Settled<T>> => {
+  if (!claim) return { answer: await record(context, write), replayed: false }
+  return await settle<T>(
+    context.sql,
+    claim,
+    async () =>
+      await record(context, async (tx, log) => {
+        await insertClaim(tx, claim)
+        const answer = await write(tx, log)
+        await tx`
+          update idempotency_keys set answer = ${tx.json(answer as never)}
+           where owner = ${claim.owner} and route = ${claim.route} and key = ${claim.key}`
+        return answer
+      }),
+    async (stored) => stored as T,
+  )
+}
+
+/** Runs an attempt that makes the claim; if the claim was made before, recalls the answer that was stored with it. */
+export const settle = async <T>(
+  sql: Sql,
+  claim: Claim,
+  attempt: () => Promise<T>,
+  recall: (stored: unknown) => Promise<T>,
+): Promise<Settled<T>> => {
+  for (;;) {
+    try {
+      return { answer: await attempt(), replayed: false }
+    } catch (error) {
+      if (violatedUnique(error) === undefined) throw error
+      const found = await findClaim(sql, claim)
+      // The violation may be of another constraint, and then it is the caller's to explain.
+      if (!found) {
+        if (violatedUnique(error) !== claimConstraint) throw error
+        continue
+      }
+      if (!found.fingerprint.equals(claim.fingerprint)) {
+        throw new HubbubError(
+          'idempotency_mismatch',
+          'This Idempotency-Key was used before with a different request.',
+          {
+            param: 'Idempotency-Key',
+          },
+        )
+      }
+      return { answer: await recall(found.answer), replayed: true }
+    }
+  }
+}
+
+/** Forgets claims that are older than a day and returns how many. */
+export const forgetOldClaims = async (sql: Sql): Promise<number> => {
+  const { count } = await sql`delete from idempotency_keys where created_at < clock_timestamp() - interval '24 hours'`
+  return count
+}
+
+const insertClaim = async (tx: Queryable, { owner, route, key, fingerprint }: Claim) => {
+  await tx`
+    insert into idempotency_keys (owner, route, key, fingerprint) values (${owner}, ${route}, ${key}, ${fingerprint})`
+}
+
+// A claim older than a day no longer counts: it is removed, and the attempt starts again.
+const findClaim = async (sql: Sql, { owner, route, key }: Claim) => {
+  await sql`
+    delete from idempotency_keys
+     where owner = ${owner} and route = ${route} and key = ${key}
+       and created_at < clock_timestamp() - interval '24 hours'`
+  const [found] = await sql<{ fingerprint: Buffer; answer: unknown }[]>`
+    select fingerprint, answer from idempotency_keys where owner = ${owner} and route = ${route} and key = ${key}`
+  return found
+}

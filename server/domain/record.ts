@@ -1,0 +1,96 @@
+/** Records events: the log is written with the change it tells of, and the bus hears of it once that is committed. */
+
+import { streamSubject } from '../../realtime/bus/bus.ts'
+import {
+  encodeStreamEvent,
+  type LoggedEvent,
+  type LoggedEventType,
+  type StreamEvent,
+  toStreamEvent,
+} from '../../schema/events.ts'
+import type { Sql, Tx } from '../db/sql.ts'
+import type { Context, Workspace } from './context.ts'
+import { newId } from './ids.ts'
+
+/** An event that has no number of the workspace yet. */
+export type EventDraft = {
+  type: LoggedEventType
+  conversation: { id: number; publicId: string; seq: number; publicSeq: number | null } | null
+  payload: Record<string, unknown>
+}
+
+/** The log inside a transaction. */
+export type Log = {
+  /** Takes the next `count` numbers of the workspace and returns the first. Locks its head: the last lock of all. */
+  take(workspace: Workspace, count: number): Promise<number>
+  /** Writes events under numbers that were taken. */
+  write(workspace: Workspace, first: number, drafts: EventDraft[]): Promise<void>
+}
+
+/** Runs a write in one transaction; what it logged is published after the commit, in order. */
+export const record = async <T>({ sql, bus }: Context, write: (tx: Tx, log: Log) => Promise<T>): Promise<T> => {
+  const logged: LoggedEvent[] = []
+  const outcome: { answer?: T } = {}
+  await sql.begin(async (tx) => {
+    outcome.answer = await write(tx, {
+      take: (workspace, count) => takeNumbers(tx, workspace, count),
+      write: async (workspace, first, drafts) => {
+        logged.push(...(await writeEvents(tx, workspace, first, drafts)))
+      },
+    })
+  })
+  publish(bus, logged)
+  return outcome.answer as T
+}
+
+/** Runs a write that is one statement and returns the events it logged; they are published once it has committed. */
+export const recordStatement = async (
+  { sql, bus }: Context,
+  write: (sql: Sql) => PromiseLike<LoggedEvent[]>,
+): Promise<LoggedEvent[]> => {
+  const logged = await write(sql)
+  publish(bus, logged)
+  return logged
+}
+
+/** Tells the bus of something that is not kept. */
+export const tell = ({ bus }: Context, event: StreamEvent): void =>
+  bus.publish(streamSubject(event.workspace), encodeStreamEvent(event))
+
+const publish = (bus: Context['bus'], events: LoggedEvent[]) => {
+  for (const event of events) bus.publish(streamSubject(event.workspace), encodeStreamEvent(toStreamEvent(event)))
+}
+
+const takeNumbers = async (tx: Tx, workspace: Workspace, count: number): Promise<number> => {
+  const [head] = await tx<{ seq: number }[]>`
+    update workspace_heads set seq = seq + ${count} where workspace_id = ${workspace.id} returning seq`
+  if (!head) throw new Error(`workspace ${workspace.publicId} has no head`)
+  return head.seq - count + 1
+}
+
+const writeEvents = async (
+  tx: Tx,
+  workspace: Workspace,
+  first: number,
+  drafts: EventDraft[],
+): Promise<LoggedEvent[]> => {
+  const events = drafts.map(({ type, conversation, payload }, index) => ({
+    workspace: workspace.publicId,
+    seq: first + index,
+    id: newId('event'),
+    type,
+    conversation: conversation?.publicId ?? null,
+    conversation_seq: conversation?.seq ?? null,
+    public_seq: conversation?.publicSeq ?? null,
+    payload,
+  }))
+  const rows = events.map(({ id, workspace: _, conversation, payload, ...columns }, index) => ({
+    ...columns,
+    workspace_id: workspace.id,
+    public_id: id,
+    conversation_id: drafts[index]?.conversation?.id ?? null,
+    payload: tx.json(payload as never),
+  }))
+  await tx`insert into events ${tx(rows)}`
+  return events
+}

@@ -1,0 +1,107 @@
+/** Visitors of a site: beginning a conversation, and coming back to it with its token. */
+
+import { hashSecret } from '../../auth/api-keys.ts'
+import { randomToken } from '../../auth/random.ts'
+import { HubbubError } from '../../schema/errors.ts'
+import { siteChatErrors } from '../../schema/site-chat.ts'
+import { type Sql, type Tx, violatedUnique } from '../db/sql.ts'
+import { insertContact, tellContact } from './contacts.ts'
+import type { Context, VisitorScope } from './context.ts'
+import { nextNumber } from './counters.ts'
+import { type ContactOfSite, insertConversation, reserveConversation } from './openings.ts'
+import { type Log, record } from './record.ts'
+import type { Site } from './sites.ts'
+
+/** What a visitor begins with. */
+export type Arrival = { name: string; email: string; message: string; visitorToken: string }
+
+/** Begins a visitor's conversation. Its two tokens open it from now on; a visitor token begins one conversation only. */
+export const beginConversation = async (
+  context: Context,
+  site: Site,
+  arrival: Arrival,
+): Promise<{ conversation: string; conversationToken: string }> => {
+  for (;;) {
+    try {
+      return await record(context, (tx, log) => begin(tx, log, site, arrival))
+    } catch (error) {
+      const violated = violatedUnique(error)
+      if (violated === 'contact_sessions_pkey') throw new HubbubError('conflict', siteChatErrors.taken)
+      // Someone made a contact with this address meanwhile: now it is found.
+      if (violated !== 'contacts_email') throw error
+    }
+  }
+}
+
+/** Returns the visitor whose conversation a token opens on a site; undefined if it opens none. */
+export const findVisitor = async (sql: Sql, site: Site, token: string): Promise<VisitorScope | undefined> => {
+  const [row] = await sql<{ conversation: string; id: number; publicId: string; name: string | null }[]>`
+    select c.public_id as conversation, v.id, v.public_id as "publicId", s.name
+      from contact_sessions s
+      join conversations c on c.id = s.conversation_id
+      join contacts v on v.id = c.contact_id
+     where s.site_id = ${site.id} and s.token_hash = ${hashSecret(token)}`
+  if (!row) return undefined
+  const { conversation, ...contact } = row
+  return { workspace: site.workspace, conversation: { publicId: conversation }, contact }
+}
+
+const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visitorToken }: Arrival) => {
+  const place = await reserveConversation(tx, site.workspace)
+  const contact = await findOrInsertContact(tx, site, name, email)
+  const conversationToken = `ct_${randomToken()}`
+  for (const [kind, token] of [
+    ['visitor_token', visitorToken],
+    ['conversation_token', conversationToken],
+  ] as const) {
+    await tx`
+      insert into contact_sessions (site_id, kind, token_hash, contact_id, conversation_id, name)
+      values (${site.id}, ${kind}, ${hashSecret(token)}, ${contact.id}, ${place.rowId}, ${name})`
+  }
+  if (contact.changed.length > 0) {
+    const seq = await log.take(site.workspace, 1)
+    if (contact.isNew) {
+      await tx`update contacts set created_seq = ${seq}, seen_seq = ${seq} where id = ${contact.id}`
+    }
+    await tellContact(tx, log, site, contact.publicId, seq, contact.changed)
+  }
+  const line = {
+    senderType: 'visitor',
+    senderId: contact.publicId,
+    author: name,
+    content: message,
+  } as const
+  const reply = { senderType: 'system', senderId: null, author: null, content: site.autoReply ?? '' } as const
+  await insertConversation(tx, log, {
+    workspace: site.workspace,
+    place,
+    contact,
+    messages: site.autoReply === null ? [line] : [line, reply],
+  })
+  return { conversation: place.publicId, conversationToken }
+}
+
+type KnownContact = ContactOfSite & { isNew: boolean; changed: string[] }
+
+// An address that is known joins the new thread to its contact; it opens none of the contact's old threads.
+const findOrInsertContact = async (tx: Tx, site: Site, name: string, email: string): Promise<KnownContact> => {
+  const { workspace } = site
+  const place = { siteId: site.id, sitePublicId: site.publicId }
+  const [known] = await tx<{ id: number; publicId: string; name: string | null }[]>`
+    select id, public_id as "publicId", name from contacts
+     where workspace_id = ${workspace.id} and email = ${email}
+       for no key update`
+  if (known) {
+    if (known.name === null) await tx`update contacts set name = ${name} where id = ${known.id}`
+    return {
+      id: known.id,
+      publicId: known.publicId,
+      ...place,
+      isNew: false,
+      changed: known.name === null ? ['name'] : [],
+    }
+  }
+  const number = await nextNumber(tx, workspace, 'contact')
+  const { rowId, id } = await insertContact(tx, { workspace, number, siteId: site.id, name, email })
+  return { id: rowId, publicId: id, ...place, isNew: true, changed: ['created'] }
+}

@@ -1,0 +1,119 @@
+/** Triage: what staff change about a conversation. */
+
+import { HubbubError } from '../../schema/errors.ts'
+import { type ConversationState, isId, shownStatus } from '../../schema/ids.ts'
+import { caps, type UpdateConversation } from '../../schema/muro.ts'
+import type { Tx } from '../db/sql.ts'
+import { mergeMetadata } from './attributes.ts'
+import type { AgentScope, Context, Workspace } from './context.ts'
+import { readConversation } from './conversations.ts'
+import { type ConversationFacts, conversationUpdateFacts } from './facts.ts'
+import { record } from './record.ts'
+
+/** Changes a conversation and tells what changed; a patch that changes nothing tells nothing. */
+export const updateConversation = async (
+  context: Context,
+  scope: AgentScope,
+  id: string,
+  patch: UpdateConversation,
+): Promise<ConversationFacts> =>
+  await record(context, async (tx, log) => {
+    const { workspace } = scope
+    const row = await lockConversation(tx, workspace, id)
+    const changes = await changesOf(tx, workspace, row, patch)
+    const changed = Object.keys(changes.told)
+    if (changed.length > 0) {
+      const visitorHears = changed.includes('status')
+      const first = await log.take(workspace, 1)
+      const [updated] = await tx<{ payload: Record<string, unknown>; public_seq: number }[]>`
+        update conversations c set
+               ${tx({ ...changes.columns, seq: row.seq + 1, public_seq: row.public_seq + (visitorHears ? 1 : 0) })},
+               updated_at = clock_timestamp()
+         where c.id = ${row.id}
+        returning c.public_seq`
+      const [told] = await tx<{ payload: Record<string, unknown> }[]>`
+        select ${tx.unsafe(conversationUpdateFacts('changed.names'))} as payload
+          from conversations c, (select array_to_json(${changed}::text[]) as names) changed where c.id = ${row.id}`
+      if (!updated || !told) throw new Error(`conversation ${id} vanished under its lock`)
+      await log.write(workspace, first, [
+        {
+          type: 'conversation.update',
+          conversation: {
+            id: row.id,
+            publicId: id,
+            seq: row.seq + 1,
+            publicSeq: visitorHears ? updated.public_seq : null,
+          },
+          payload: told.payload,
+        },
+      ])
+    }
+    return await readConversation({ sql: tx }, scope, id)
+  })
+
+type Row = {
+  id: number
+  seq: number
+  public_seq: number
+  state: ConversationState
+  unread_count: number
+  assignee_id: number | null
+  tags: string[]
+  metadata: Record<string, unknown>
+}
+
+const lockConversation = async (tx: Tx, workspace: Workspace, id: string): Promise<Row> => {
+  const [row] = isId('conversation', id)
+    ? await tx<Row[]>`
+        select id, seq, public_seq, state, unread_count, assignee_id, to_json(tags) as tags, metadata
+          from conversations where workspace_id = ${workspace.id} and public_id = ${id}
+           for no key update`
+    : []
+  if (!row) throw new HubbubError('not_found', 'No such conversation.')
+  return row
+}
+
+// `told` names what changed as `conversation.update` does; `columns` is what is stored.
+const changesOf = async (tx: Tx, workspace: Workspace, row: Row, patch: UpdateConversation) => {
+  const told: Record<string, true> = {}
+  const columns: Record<string, unknown> = {}
+  if (patch.status !== undefined && patch.status !== shownStatus(row.state)) {
+    told.status = true
+    columns.state = patch.status
+    columns.snoozed_until = null
+  }
+  if (patch.tags !== undefined && !sameList(patch.tags, row.tags)) {
+    told.tags = true
+    columns.tags = patch.tags
+  }
+  if (patch.assigned_user_id !== undefined) {
+    const assignee = patch.assigned_user_id === null ? null : await findUser(tx, workspace, patch.assigned_user_id)
+    if (assignee !== row.assignee_id) {
+      told.assigned_user_id = true
+      columns.assignee_id = assignee
+    }
+  }
+  const unread = patch.mark_read ? 0 : patch.mark_unread ? Math.max(1, row.unread_count) : row.unread_count
+  if (unread !== row.unread_count) {
+    told.unread_count = true
+    columns.unread_count = unread
+  }
+  if (patch.metadata !== undefined) {
+    const { merged, changed } = mergeMetadata(row.metadata, patch.metadata, caps.metadata)
+    if (changed) {
+      told.metadata = true
+      columns.metadata = tx.json(merged as never)
+    }
+  }
+  return { told, columns }
+}
+
+const sameList = (a: string[], b: string[]) => a.length === b.length && a.every((value, index) => value === b[index])
+
+const findUser = async (tx: Tx, workspace: Workspace, id: string): Promise<number> => {
+  const [user] = await tx<{ id: number }[]>`
+    select id from users where workspace_id = ${workspace.id} and public_id = ${id}`
+  if (!user)
+    throw new HubbubError('invalid', 'assigned_user_id: no such user in this workspace', { param: 'assigned_user_id' })
+  return user.id
+}

@@ -1,0 +1,74 @@
+/** The channel auth face: `POST /api/v1/realtime/auth`, which pusher-js asks before it subscribes. */
+
+import type { FastifyRequest } from 'fastify'
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { maySubscribe, type Subscriber } from '../../auth/channel-rules.ts'
+import { signChannel } from '../../auth/channel-signature.ts'
+import { type ChannelGrant, channelAuthRequest, writeChannelData } from '../../schema/channel-auth.ts'
+import { chatChannel } from '../../schema/channels.ts'
+import { HubbubError } from '../../schema/errors.ts'
+import type { AgentScope, Context } from '../domain/context.ts'
+import { workspaceOfConversation } from '../domain/history.ts'
+import type { KeyCache } from '../domain/key-cache.ts'
+import { findVisitor } from '../domain/site-visitors.ts'
+import { findSiteByKey } from '../domain/sites.ts'
+import { agentOf, requireScope } from '../http/authenticate.ts'
+import { toHubbubError } from '../http/errors.ts'
+
+/** What the face needs; `app` is the Pusher app of the chat. */
+export type ChannelAuthDeps = { context: Context; keys: KeyCache; app: { key: string; secret: string } }
+
+export const channelAuthFace: FastifyPluginAsyncZod<ChannelAuthDeps> = async (face, { context, keys, app }) => {
+  face.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    async (_request: FastifyRequest, body: string) => Object.fromEntries(new URLSearchParams(body)),
+  )
+
+  // pusher-js takes any status but 200 for a refusal; 403 is the documented one, and the text says what is wrong.
+  face.setErrorHandler((thrown) => {
+    const error = toHubbubError(thrown)
+    if (error.status >= 500 || error.code === 'unsupported_media_type' || error.code === 'too_large') throw error
+    throw new HubbubError('forbidden', error.message, error.param === undefined ? {} : { param: error.param })
+  })
+
+  face.post('/', async (request) => {
+    const asked = channelAuthRequest.safeParse(request.body)
+    if (!asked.success) {
+      const issue = asked.error.issues[0]
+      throw new HubbubError('forbidden', `${issue?.path.join('.') || 'body'}: ${issue?.message}`)
+    }
+    const { socket_id, channel_name } = asked.data
+    const agent = request.headers['x-visitor-token'] === undefined ? await agentOf(keys, request) : undefined
+    if (agent) requireScope(agent, 'read')
+    const subscriber = agent ? asSubscriber(agent) : await visitorOf(context, request)
+    const allowed = await maySubscribe(subscriber, chatChannel(channel_name), (id) =>
+      workspaceOfConversation(context.sql, id),
+    )
+    if (!allowed)
+      throw new HubbubError('forbidden', `You may not subscribe to ${channel_name}.`, { param: 'channel_name' })
+    const channel_data = writeChannelData(grantOf(subscriber, agent))
+    return { auth: signChannel(app, socket_id, channel_name, channel_data), channel_data }
+  })
+}
+
+const asSubscriber = ({ workspace }: AgentScope): Subscriber => ({ kind: 'key', workspace: workspace.publicId })
+
+const visitorOf = async ({ sql }: Context, { headers }: FastifyRequest): Promise<Subscriber> => {
+  const { 'x-api-key': siteKey, 'x-visitor-token': token } = headers
+  const site = typeof siteKey === 'string' ? await findSiteByKey(sql, siteKey) : undefined
+  const visitor = site?.active && typeof token === 'string' ? await findVisitor(sql, site, token) : undefined
+  if (!visitor) throw new HubbubError('forbidden', 'This site key and visitor token open no conversation.')
+  return {
+    kind: 'visitor',
+    workspace: visitor.workspace.publicId,
+    conversation: visitor.conversation.publicId,
+  }
+}
+
+const grantOf = ({ workspace }: Subscriber, agent: AgentScope | undefined): ChannelGrant => {
+  const iat = Math.floor(Date.now() / 1000)
+  if (!agent) return { workspace, iat }
+  const { publicId, expiresAt } = agent.key
+  return { workspace, key: publicId, iat, ...(expiresAt ? { exp: Math.floor(expiresAt.getTime() / 1000) } : {}) }
+}

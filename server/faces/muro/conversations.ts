@@ -1,0 +1,60 @@
+/** Conversations on the muro face. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { typingExpiresIn } from '../../../schema/events.ts'
+import { shownStatus } from '../../../schema/ids.ts'
+import * as contracts from '../../../schema/muro.ts'
+import { openConversation, readConversation } from '../../domain/conversations.ts'
+import type { ConversationFacts } from '../../domain/facts.ts'
+import { listConversations } from '../../domain/inbox.ts'
+import { updateConversation } from '../../domain/triage.ts'
+import { showTyping } from '../../domain/typing.ts'
+import { answerOf, claimOf } from '../../http/claims.ts'
+import { admitted, type MuroRouteDeps, presentList } from './admitted.ts'
+
+export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { context }) => {
+  app.get(
+    '/conversations',
+    { config: { scope: 'read' }, schema: { querystring: contracts.listConversations } },
+    async (request) => {
+      const { conversations, nextCursor } = await listConversations(context, admitted(request), request.query)
+      return presentList(conversations.map(present), nextCursor)
+    },
+  )
+
+  app.post('/conversations', { schema: { body: contracts.openConversation } }, async (request, reply) => {
+    const agent = admitted(request)
+    const opened = await openConversation(context, agent, request.body, claimOf(request, agent.key.publicId))
+    return reply.code(201).send(present(answerOf(opened, reply)))
+  })
+
+  app.get<{ Params: { id: string } }>('/conversations/:id', { config: { scope: 'read' } }, async (request) =>
+    present(await readConversation(context, admitted(request), request.params.id)),
+  )
+
+  app.patch<{ Params: { id: string }; Body: contracts.UpdateConversation }>(
+    '/conversations/:id',
+    { schema: { body: contracts.updateConversation } },
+    async (request) => present(await updateConversation(context, admitted(request), request.params.id, request.body)),
+  )
+
+  app.post<{ Params: { id: string }; Body: contracts.Typing }>(
+    '/conversations/:id/typing',
+    { schema: { body: contracts.typing } },
+    async (request, reply) => {
+      const agent = admitted(request)
+      const { id } = request.params
+      const isPrivate = request.body?.is_private ?? false
+      answerOf(await showTyping(context, agent, id, isPrivate, claimOf(request, agent.key.publicId)), reply)
+      return { object: 'typing', conversation_id: id, expires_in_ms: typingExpiresIn }
+    },
+  )
+}
+
+const present = ({ id, state, ...facts }: ConversationFacts) => ({
+  object: 'conversation',
+  id,
+  status: shownStatus(state),
+  state,
+  ...facts,
+})

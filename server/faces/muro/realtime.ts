@@ -1,0 +1,73 @@
+/** `GET /realtime`: what a pusher-js client needs to know. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { convChannel, orgChannel, visitorChannel } from '../../../schema/channels.ts'
+import { admitted, type MuroRouteDeps } from './admitted.ts'
+
+export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { addresses }) => {
+  app.get('/realtime', { config: { scope: 'read' } }, async (request) => {
+    const { workspace } = admitted(request)
+    return {
+      object: 'realtime',
+      enabled: true,
+      config: { ...addresses.realtime(request), cluster: '' },
+      auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth`,
+      channels: {
+        workspace: orgChannel(workspace.publicId),
+        conversation: convChannel('{id}'),
+        visitor: visitorChannel('{id}'),
+      },
+      events: eventShapes,
+    }
+  })
+}
+
+/** The fields of each event's data, as staff hear it. */
+const eventShapes = {
+  'conversation.opened': ['id', 'website_id', 'visitor_id', 'created_at', 'event_id', 'seq', 'conversation_seq'],
+  'message.new': [
+    'id',
+    'conversation_id',
+    'sender_type',
+    'sender_id',
+    'author',
+    'content',
+    'attachments',
+    'created_at',
+    'client_id?',
+    'event_id',
+    'seq',
+    'conversation_seq',
+  ],
+  'conversation.update': [
+    'id',
+    'status',
+    'state',
+    'unread_count',
+    'assigned_user_id',
+    'tags',
+    'priority',
+    'snoozed_until',
+    'last_message_at',
+    'metadata',
+    'changed',
+    'event_id',
+    'seq',
+    'conversation_seq',
+  ],
+  'contact.update': [
+    'id',
+    'website_id',
+    'name',
+    'email',
+    'metadata',
+    'conversation_count',
+    'last_seen_at',
+    'created_at',
+    'updated_at',
+    'changed',
+    'event_id',
+    'seq',
+  ],
+  'agent.typing': ['conversation_id', 'user', 'is_private', 'expires_in_ms'],
+} as const

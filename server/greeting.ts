@@ -1,0 +1,39 @@
+/** What a start prints for people. */
+
+import type { FirstStart } from './bootstrap.ts'
+import { snippet } from './snippet.ts'
+
+type Addresses = { api: string; realtime: string; appId: string; appKey: string }
+
+/** Returns the lines of every start. */
+export const startLines = ({ api, realtime, appId, appKey }: Addresses): string => `Hubbub is running.
+
+  REST API    ${api}/api/v1
+  Realtime    ${realtime}
+  Pusher app  id ${appId}, key ${appKey}
+`
+
+/** Returns what only the first start prints: the key, a request as visitor and as agent, and the listener. */
+export const firstStartLines = ({ api }: Addresses, made: FirstStart): string => {
+  const { workspace, apiKey, siteKey, visitorToken, conversation } = made
+  // A key that was given by the environment is not printed: it stays there.
+  const inShell = apiKey ?? '$BOOTSTRAP_API_KEY'
+  const bearer = apiKey ? `'Bearer ${apiKey}'` : "'Bearer ' + process.env.BOOTSTRAP_API_KEY"
+  return `
+This is the first start. It made a workspace (${workspace}) with an admin, a site, a key and an empty thread:
+
+  API key     ${apiKey ? `${apiKey}   (shown only now: keep it)` : 'as given in BOOTSTRAP_API_KEY'}
+  Site key    ${siteKey}
+
+Say something as the visitor:
+
+curl -X POST '${api}/api/v1/chat/conversations/${visitorToken}/messages' -H 'X-Api-Key: ${siteKey}' -H 'Content-Type: application/json' -d '{"message":"Hello, is anyone there?"}'
+
+Answer as an agent:
+
+curl -X POST '${api}/api/v1/conversations/${conversation}/messages' -H "Authorization: Bearer ${inShell}" -H 'Content-Type: application/json' -d '{"content":"Yes! How can we help?"}'
+
+Hear both: save this as demo.mjs in this folder and run  node demo.mjs
+
+${snippet({ api, bearer })}`
+}

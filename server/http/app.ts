@@ -1,0 +1,110 @@
+/** The HTTP application that the faces are put into: ids, parsing, CORS, errors. */
+
+import { createHash } from 'node:crypto'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify'
+import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
+import { randomToken } from '../../auth/random.ts'
+import { HubbubError } from '../../schema/errors.ts'
+import { caps } from '../../schema/muro.ts'
+import { toHubbubError } from './errors.ts'
+
+/** How a face shows an error. */
+export type RenderError = (error: HubbubError) => unknown
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** SHA-256 of the bytes of the body. */
+    fingerprint: Buffer | null
+  }
+}
+
+const exposed = [
+  'X-Request-Id',
+  'X-RateLimit-Limit',
+  'X-RateLimit-Remaining',
+  'X-RateLimit-Reset',
+  'Retry-After',
+  'Idempotent-Replayed',
+].join(', ')
+
+/** Makes the application. `renderers` tells by the beginning of the path how an error is shown; the first that fits. */
+export const createApp = ({
+  logger,
+  trustProxy,
+  renderers,
+}: {
+  logger: FastifyBaseLogger
+  trustProxy: string | undefined
+  renderers: readonly (readonly [prefix: string, render: RenderError])[]
+}) => {
+  const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
+    const error = toHubbubError(thrown)
+    if (error.status >= 500)
+      logger.error({ err: error.cause ?? error, requestId: request.id, url: request.url }, error.message)
+    if (error.status === 401) reply.header('WWW-Authenticate', 'Bearer')
+    const [, render] = renderers.find(([prefix]) => request.url.startsWith(prefix)) ?? renderers[0] ?? []
+    // What broke before the first hook has no headers yet.
+    if (!reply.hasHeader('X-Request-Id')) reply.headers(commonHeaders(request))
+    return reply.code(error.status).send(render?.(error))
+  }
+
+  const app = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: caps.body,
+    forceCloseConnections: 'idle',
+    trustProxy: trustProxy === 'true' ? true : (trustProxy ?? false),
+    routerOptions: { maxParamLength: 2000 },
+    requestIdHeader: false,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id']
+      return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : `req_${randomToken()}`
+    },
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      void answerError(error, request, reply)
+    },
+  }).withTypeProvider<ZodTypeProvider>()
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.decorateRequest('fingerprint', null)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(commonHeaders(request))
+  })
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    /^application\/([\w.-]+\+)?json\s*(;|$)/i,
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, body: Buffer) => {
+      request.fingerprint = createHash('sha256').update(body).digest()
+      return body.length === 0 ? undefined : parseJson(body)
+    },
+  )
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler((request, reply) => answerError(new HubbubError('not_found', 'Not found.'), request, reply))
+  return app
+}
+
+export type App = ReturnType<typeof createApp>
+
+const commonHeaders = (request: FastifyRequest) => ({
+  'X-Request-Id': request.id,
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Expose-Headers': exposed,
+  'Cache-Control': 'no-store',
+})
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+const parseJson = (body: Buffer): unknown => {
+  try {
+    return JSON.parse(utf8.decode(body))
+  } catch {
+    throw new HubbubError('invalid', 'The body is not valid JSON in UTF-8.')
+  }
+}

@@ -1,0 +1,46 @@
+/** Finds out who sends a request by its API key, and counts it. */
+
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { keyRefusal } from '../../auth/api-keys.ts'
+import { HubbubError } from '../../schema/errors.ts'
+import type { KeyScope } from '../../schema/ids.ts'
+import type { AgentScope } from '../domain/context.ts'
+import type { KeyCache } from '../domain/key-cache.ts'
+import type { Limiter } from './limiter.ts'
+
+/** Returns the scope of the API key of a request; a key that opens nothing is refused. */
+export const agentOf = async (keys: KeyCache, request: FastifyRequest): Promise<AgentScope> => {
+  const [, token] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '') ?? []
+  if (!token) throw new HubbubError('unauthenticated', 'Send your API key as Authorization: Bearer mr_live_…')
+  const found = await keys.find(token)
+  if (!found) throw new HubbubError('unauthenticated', 'This API key is not known.')
+  const refusal = keyRefusal(found, new Date())
+  if (refusal) throw new HubbubError('unauthenticated', `This API key is ${refusal}.`)
+  return found.scope
+}
+
+/** Refuses a key that lacks a scope. */
+export const requireScope = (agent: AgentScope, scope: KeyScope): void => {
+  if (!agent.key.scopes.includes(scope)) {
+    throw new HubbubError('forbidden', `This API key lacks the scope ${scope}.`)
+  }
+}
+
+/** Takes a request out of a bucket and tells in the headers what is left; refuses when nothing is. 0 is no limit. */
+export const countRequest = async (
+  limiter: Limiter,
+  reply: FastifyReply,
+  bucket: string,
+  perMinute: number,
+): Promise<void> => {
+  if (perMinute === 0) return
+  const { allowed, limit, remaining, resetIn } = await limiter(bucket, perMinute)
+  reply.headers({
+    'X-RateLimit-Limit': limit,
+    'X-RateLimit-Remaining': remaining,
+    'X-RateLimit-Reset': Math.ceil(Date.now() / 1000) + resetIn,
+  })
+  if (allowed) return
+  reply.header('Retry-After', resetIn)
+  throw new HubbubError('rate_limited', `More than ${limit} requests in a minute; try again in ${resetIn} s.`)
+}
