@@ -1,0 +1,13 @@
+/** `npm run bench -- NAME`: runnable benchmarks; each prints ratios measured in one run on this machine. */
+
+import { benchWrite } from './write.ts'
+
+const benches: Record<string, () => Promise<void>> = { write: benchWrite }
+
+const [name = ''] = process.argv.slice(2)
+const bench = benches[name]
+if (!bench) {
+  console.error(`usage: npm run bench -- ${Object.keys(benches).join('|')}`)
+  process.exit(2)
+}
+await bench()
