@@ -3,7 +3,7 @@
 import { hashSecret } from '../auth/api-keys.ts'
 import { randomToken } from '../auth/random.ts'
 import type { Tx } from './db/sql.ts'
-import { insertContact, tellContact } from './domain/contacts.ts'
+import { insertContact, tellNewContact } from './domain/contacts.ts'
 import type { Context, Workspace } from './domain/context.ts'
 import { nextNumber } from './domain/counters.ts'
 import { createKey } from './domain/keys.ts'
@@ -53,9 +53,7 @@ export const bootstrap = async (context: Context, bootstrapKey: string | undefin
     await tx`
       insert into contact_sessions (site_id, kind, token_hash, contact_id, conversation_id, name)
       values (${site.rowId}, 'visitor_token', ${hashSecret(visitorToken)}, ${contact.rowId}, ${place.rowId}, ${visitor.name})`
-    const seq = await log.take(workspace, 1)
-    await tx`update contacts set created_seq = ${seq}, seen_seq = ${seq} where id = ${contact.rowId}`
-    await tellContact(tx, log, { workspace }, contact.id, seq, ['created'])
+    await tellNewContact(tx, log, { workspace }, contact)
     await insertConversation(tx, log, {
       workspace,
       place,

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { HubbubError } from '../schema/errors.ts'
 import { keyScopes } from '../schema/ids.ts'
 import { email, shortText } from '../schema/text.ts'
+import { isoTime } from '../schema/time.ts'
 import type { Sql, Tx } from './db/sql.ts'
 import { createKey, revokeKey } from './domain/keys.ts'
 import { createSite } from './domain/sites.ts'
@@ -57,8 +58,7 @@ const commands: Record<string, (values: Values, id: string | undefined) => Comma
   'key create': (values) => {
     const contract = z.object({
       scopes: list.pipe(z.array(z.enum(keyScopes)).min(1)).transform((scopes) => [...new Set(scopes)]),
-      expires: z.iso
-        .datetime({ offset: true, message: 'must be an ISO 8601 time with a zone' })
+      expires: isoTime
         .transform((text) => new Date(text))
         .refine((time) => time > new Date(), 'must be in the future')
         .optional(),

@@ -23,19 +23,26 @@ const ownerLock = 4_821_000
 
 /** Opens an external Postgres; one line where it cannot be used. */
 export const openExternal = async (url: string): Promise<Database> => {
-  const sql = openSql(url, { name: `hubbub ${process.pid}` })
   try {
-    const [row] = await sql<{ version: number }[]>`select current_setting('server_version_num')::int as version`
-    if (row && row.version < oldestVersion * 10_000) {
-      throw new StartError(`DATABASE_URL: Postgres ${oldestVersion} or newer is needed, this one is older.`)
-    }
+    // Inside: the driver throws at once for an address that it cannot read.
+    const sql = openSql(url, { name: `hubbub ${process.pid}` })
+    await checkVersion(sql).catch(async (error: unknown) => {
+      await sql.end({ timeout: 1 })
+      throw error
+    })
+    return { url, sql, close: () => sql.end({ timeout: 5 }) }
   } catch (error) {
-    await sql.end({ timeout: 1 })
     if (error instanceof StartError) throw error
     const reason = error instanceof Error ? error.message || String(error) : String(error)
     throw new StartError(`DATABASE_URL: the database cannot be used: ${reason.split('\n')[0]}`, { cause: error })
   }
-  return { url, sql, close: () => sql.end({ timeout: 5 }) }
+}
+
+const checkVersion = async (sql: Sql) => {
+  const [row] = await sql<{ version: number }[]>`select current_setting('server_version_num')::int as version`
+  if (row && row.version < oldestVersion * 10_000) {
+    throw new StartError(`DATABASE_URL: Postgres ${oldestVersion} or newer is needed, this one is older.`)
+  }
 }
 
 /**

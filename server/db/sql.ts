@@ -46,7 +46,8 @@ export const violatedUnique = (error: unknown): string | undefined =>
 /** Returns whether an error says that Postgres could not be reached or is not answering for now. */
 export const isUnavailable = (error: unknown): boolean => {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return false
-  return unreachable.has(error.code) || /^(57P0|08|53)/.test(error.code)
+  // 55000: a database that lets nobody in, for maintenance.
+  return unreachable.has(error.code) || /^(57P0|08|53|55000)/.test(error.code)
 }
 
 const unreachable = new Set([

@@ -46,10 +46,14 @@ export const appendMessage = (
   return sql.unsafe<LoggedEvent[]>(text, [...values, workspace.publicId, ...visitor, ...claimed], { prepare: true })
 }
 
+// A returning clause sees only new values, so that a message reopened a conversation is told by its status_seq.
+const asleep = "c.state in ('closed', 'snoozed')"
+
 /**
- * Writes the statement. Locks come in one order everywhere: claim, contact, conversation, head. A `with` runs in no
- * fixed order, so each part needs rows of the one before. The time is taken after the locks. `workspace_id + 0`
- * keeps the planner on the unique index: a plan made while the tables were small would walk the workspace's rows.
+ * Writes the statement. Locks come in one order everywhere: claim, conversation, head. A `with` runs in no fixed
+ * order, so each part needs rows of the one before. Each row is locked once, by its update; the time is taken then.
+ * `workspace_id + 0` keeps the planner on the unique index: a plan made while the tables were small would walk the
+ * workspace's rows.
  */
 const statement = (senderType: SenderType, isClaimed: boolean): string => {
   const visitor = senderType === 'visitor'
@@ -66,45 +70,35 @@ const statement = (senderType: SenderType, isClaimed: boolean): string => {
       returning 1
     ), `
         : ''
-    }${
-      visitor
-        ? `contact as (
-      select id from contacts
-       where id = $11 and workspace_id + 0 = $1 ${isClaimed ? 'and (select count(*) from claim) = 1' : ''}
-         for no key update
-    ), `
-        : ''
-    }locked as (
-      select id, public_id, workspace_id, seq, public_seq, state, last_message_at from conversations
-       where public_id = $2 and workspace_id + 0 = $1
-         ${visitor ? 'and (select count(*) from contact) = 1' : isClaimed ? 'and (select count(*) from claim) = 1' : ''}
-         for no key update
+    }c as (
+      update conversations c set
+             seq = c.seq + ${count}, public_seq = c.public_seq + ${heard ? 1 : 0}${
+               visitor
+                 ? ` + (${asleep})::int,
+             status_seq = case when ${asleep} then c.seq + 2 else c.status_seq end,
+             state = case when ${asleep} then 'open' else c.state end,
+             snoozed_until = case when ${asleep} then null else c.snoozed_until end,
+             unread_count = c.unread_count + 1`
+                 : ''
+             },
+             last_message_at = greatest(date_trunc('milliseconds', clock_timestamp()), c.last_message_at + interval '1 millisecond')
+       where c.public_id = $2 and c.workspace_id + 0 = $1
+         ${isClaimed ? 'and (select count(*) from claim) = 1' : ''}
+      returning c.*
     ), head as (
-      update workspace_heads h set seq = h.seq + ${count}
-        from locked where h.workspace_id = locked.workspace_id
+      update workspace_heads h set seq = h.seq + ${count} from c where h.workspace_id = c.workspace_id
       returning h.seq - ${count} as seq
     ), s as materialized (
-      select l.id, l.public_id, l.seq, l.public_seq, head.seq as head,
-             ${visitor ? `l.state in ('closed', 'snoozed')` : 'false'} as reopened,
-             greatest(date_trunc('milliseconds', clock_timestamp()), l.last_message_at + interval '1 millisecond') as at
-        from locked l, head
-    ), c as (
-      update conversations c set
-             seq = s.seq + ${count}, public_seq = s.public_seq + ${heard ? 1 : 0} + s.reopened::int,
-             ${
-               visitor
-                 ? `state = case when s.reopened then 'open' else c.state end,
-             snoozed_until = case when s.reopened then null else c.snoozed_until end,
-             unread_count = c.unread_count + 1,`
-                 : ''
-             }
-             activity_seq = s.head + 1, last_message_at = s.at, last_activity_at = s.at, updated_at = s.at
-        from s where c.id = s.id
-      returning c.*
+      select c.id, c.public_id, c.seq - ${count} as seq, c.public_seq, c.last_message_at as at, head.seq as head,
+             ${visitor ? 'c.status_seq = c.seq' : 'false'} as reopened
+        from c, head
+    ), activity as (
+      update conversation_activity a set seq = s.head + 1${visitor ? ', closed = false' : ''}
+        from s where a.conversation_id = s.id
     ), ${
       visitor
         ? `seen as (
-      update contacts set seen_seq = s.head + 1, last_seen_at = s.at from s where contacts.id = $11
+      update contact_seen set seq = s.head + 1, at = s.at from s where contact_id = $11
     ), `
         : ''
     }m as (
@@ -114,14 +108,14 @@ const statement = (senderType: SenderType, isClaimed: boolean): string => {
       returning *
     ), e as (
       insert into events (workspace_id, seq, public_id, type, conversation_id, conversation_seq, public_seq, payload, created_at)
-      select $1, s.head + 1, $4::text, 'message.new', s.id, s.seq + 1, ${heard ? 's.public_seq + 1' : 'null'},
+      select $1, s.head + 1, $4::text, 'message.new', s.id, s.seq + 1, ${heard ? 's.public_seq - s.reopened::int' : 'null'},
              ${messageFacts('s.public_id')}, s.at
         from s, m
       ${
         visitor
           ? `union all
       select $1, s.head + 2, $12::text, 'conversation.update', s.id, s.seq + 2,
-             case when s.reopened then s.public_seq + 2 end,
+             case when s.reopened then s.public_seq end,
              ${conversationUpdateFacts(`case when s.reopened then json_build_array('status', 'unread_count') else json_build_array('unread_count') end`)},
              s.at
         from s, c`

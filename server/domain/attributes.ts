@@ -1,5 +1,6 @@
 /** Metadata: the free JSON that users hang on conversations and contacts. */
 
+import { isDeepStrictEqual } from 'node:util'
 import { HubbubError } from '../../schema/errors.ts'
 import { utf8Bytes } from '../../schema/text.ts'
 
@@ -19,5 +20,6 @@ export const mergeMetadata = (held: Metadata, patch: Metadata, max: number): { m
       param: 'metadata',
     })
   }
-  return { merged: result, changed: text !== JSON.stringify(held) }
+  // Compared as it will be stored: the database keeps keys in an order of its own, and JSON knows no -0.
+  return { merged: result, changed: !isDeepStrictEqual(JSON.parse(text), held) }
 }

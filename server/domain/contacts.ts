@@ -39,26 +39,28 @@ export const listContacts = async (
   const filter =
     website_id === undefined
       ? sql``
-      : sql`and v.site_id = (select id from sites where workspace_id = ${workspace.id} and public_id = ${website_id})`
+      : sql`join contacts v on v.id = n.contact_id and v.site_id = (
+          select id from sites where workspace_id = ${workspace.id} and public_id = ${website_id})`
   const rows = await sql<{ facts: ContactFacts; position: number; head: number }[]>`
     with walk as (
       select coalesce(${walk?.head ?? null}::bigint, h.seq) as head, ${walk?.position ?? null}::bigint as below
         from workspace_heads h where h.workspace_id = ${workspace.id}
     ), page as (
-      (select v.id, v.seen_seq as position
-         from contacts v
-        where v.workspace_id = ${workspace.id} ${filter}
-          and v.seen_seq <= (select least(head, coalesce(below - 1, head)) from walk)
-        order by v.seen_seq desc limit ${limit + 1})
+      (select n.contact_id as id, n.seq as position
+         from contact_seen n ${filter}
+        where n.workspace_id = ${workspace.id}
+          and n.seq <= (select least(head, coalesce(below - 1, head)) from walk)
+        order by n.seq desc limit ${limit + 1})
       union all
-      (select v.id, then_at.position
+      (select n.contact_id, then_at.position
          from walk
-         join contacts v on v.workspace_id = ${workspace.id} ${filter}
-          and v.seen_seq > walk.head and v.created_seq <= walk.head
+         join contact_seen n on n.workspace_id = ${workspace.id}
+          and n.seq > walk.head and n.created_seq <= walk.head
+         ${filter}
         cross join lateral (
           select coalesce((select max(m.seq) from messages m join conversations c on c.id = m.conversation_id
-                            where c.contact_id = v.id and m.seq <= walk.head and m.sender_type = 'visitor'),
-                          v.created_seq) as position
+                            where c.contact_id = n.contact_id and m.seq <= walk.head and m.sender_type = 'visitor'),
+                          n.created_seq) as position
         ) then_at
         where walk.below is not null and then_at.position < walk.below)
       order by position desc limit ${limit + 1}
@@ -86,12 +88,14 @@ export const createContact = async (
       const number = await nextNumber(tx, workspace, 'contact')
       const site = await findSite(tx, workspace, input.website_id)
       const { merged } = mergeMetadata({}, input.metadata ?? {}, caps.metadata)
-      const { id } = await insertContact(tx, { workspace, number, siteId: site.id, ...named(input), metadata: merged })
-      const first = await log.take(workspace, 1)
-      await tx`
-        update contacts set created_seq = ${first}, seen_seq = ${first}
-         where workspace_id = ${workspace.id} and public_id = ${id}`
-      return await tellContact(tx, log, scope, id, first, ['created'])
+      const { rowId, id } = await insertContact(tx, {
+        workspace,
+        number,
+        siteId: site.id,
+        ...named(input),
+        metadata: merged,
+      })
+      return await tellNewContact(tx, log, scope, { rowId, id })
     })
   } catch (error) {
     throw (await emailTaken(context, scope, input.email, error)) ?? error
@@ -126,7 +130,7 @@ export const updateContact = async (
   }
 }
 
-/** Inserts a contact; its place in the log is the caller's to give. */
+/** Inserts a contact; to be followed by `tellNewContact`. */
 export const insertContact = async (
   tx: Tx,
   contact: {
@@ -146,6 +150,20 @@ export const insertContact = async (
     returning id`
   if (!row) throw new Error('a contact was not inserted')
   return { rowId: row.id, id }
+}
+
+/** Tells of a contact that was inserted; it locks the workspace's head. */
+export const tellNewContact = async (
+  tx: Tx,
+  log: Log,
+  scope: { workspace: Workspace },
+  { rowId, id }: { rowId: number; id: string },
+): Promise<ContactFacts> => {
+  const seq = await log.take(scope.workspace, 1)
+  await tx`
+    insert into contact_seen (contact_id, workspace_id, created_seq, seq)
+    values (${rowId}, ${scope.workspace.id}, ${seq}, ${seq})`
+  return await tellContact(tx, log, scope, id, seq, ['created'])
 }
 
 /** Writes a `contact.update` under a number that was taken; returns the contact it tells of. */

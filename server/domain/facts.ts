@@ -70,8 +70,9 @@ export const conversationFacts = `
                       order by m.conversation_seq desc limit 1),
     'assigned_user_id', (select u.public_id from users u where u.id = c.assignee_id),
     'tags', c.tags, 'priority', c.priority, 'metadata', c.metadata,
-    'snoozed_until', ${isoTime('c.snoozed_until')}, 'last_activity_at', ${isoTime('c.last_activity_at')},
-    'created_at', ${isoTime('c.created_at')}, 'updated_at', ${isoTime('c.updated_at')})`
+    'snoozed_until', ${isoTime('c.snoozed_until')},
+    'last_activity_at', ${isoTime('coalesce(c.last_message_at, c.created_at)')},
+    'created_at', ${isoTime('c.created_at')}, 'updated_at', ${isoTime('greatest(c.updated_at, c.last_message_at)')})`
 
 /** A contact as it is shown. */
 export type ContactFacts = {
@@ -92,7 +93,7 @@ export const contactFacts = `
     'id', v.public_id, 'website_id', (select w.public_id from sites w where w.id = v.site_id),
     'name', v.name, 'email', v.email, 'metadata', v.metadata,
     'conversation_count', (select count(*) from conversations c where c.contact_id = v.id),
-    'last_seen_at', ${isoTime('v.last_seen_at')},
+    'last_seen_at', (select ${isoTime('n.at')} from contact_seen n where n.contact_id = v.id),
     'created_at', ${isoTime('v.created_at')}, 'updated_at', ${isoTime('v.updated_at')})`
 
 /** The columns of a LoggedEvent out of a row `e` of events that also has its conversation's public id; `workspace` is SQL. */

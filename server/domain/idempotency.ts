@@ -28,8 +28,9 @@ export const recordOnce = async <T>(
       await record(context, async (tx, log) => {
         await insertClaim(tx, claim)
         const answer = await write(tx, log)
+        // As a text: the driver's json() is jsonb, which forgets the order of keys, and a replay is the same bytes.
         await tx`
-          update idempotency_keys set answer = ${tx.json(answer as never)}
+          update idempotency_keys set answer = ${JSON.stringify(answer)}::text::json
            where owner = ${claim.owner} and route = ${claim.route} and key = ${claim.key}`
         return answer
       }),

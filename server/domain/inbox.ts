@@ -21,9 +21,9 @@ export const listConversations = async (
 ): Promise<{ conversations: ConversationFacts[]; nextCursor: string | null }> => {
   const walk = cursor === undefined ? undefined : readCursor('conversations', cursor)
   const matches = {
-    open: sql`and c.state in ('open', 'pending') and c.state <> 'closed'`,
-    snoozed: sql`and c.state = 'snoozed' and c.state <> 'closed'`,
-    closed: sql`and c.state = 'closed'`,
+    open: sql`and not a.closed and c.state in ('open', 'pending')`,
+    snoozed: sql`and not a.closed and c.state = 'snoozed'`,
+    closed: sql`and a.closed`,
   }
   const filter = status === undefined ? sql`` : matches[status]
   const rows = await sql<{ facts: ConversationFacts; position: number; head: number }[]>`
@@ -31,20 +31,20 @@ export const listConversations = async (
       select coalesce(${walk?.head ?? null}::bigint, h.seq) as head, ${walk?.position ?? null}::bigint as below
         from workspace_heads h where h.workspace_id = ${workspace.id}
     ), page as (
-      (select c.id, c.activity_seq as position
-         from conversations c
-        where c.workspace_id = ${workspace.id} ${filter}
-          and c.activity_seq <= (select least(head, coalesce(below - 1, head)) from walk)
-        order by c.activity_seq desc limit ${limit + 1})
+      (select c.id, a.seq as position
+         from conversation_activity a join conversations c on c.id = a.conversation_id
+        where a.workspace_id = ${workspace.id} ${filter}
+          and a.seq <= (select least(head, coalesce(below - 1, head)) from walk)
+        order by a.seq desc limit ${limit + 1})
       union all
       (select c.id, then_at.position
          from walk
-         join conversations c on c.workspace_id = ${workspace.id} ${filter}
-          and c.activity_seq > walk.head and c.opened_seq <= walk.head
+         join conversation_activity a on a.workspace_id = ${workspace.id} and a.seq > walk.head and a.opened_seq <= walk.head
+         join conversations c on c.id = a.conversation_id ${filter}
         cross join lateral (
           select coalesce((select m.seq from messages m
                             where m.conversation_id = c.id and m.seq <= walk.head
-                            order by m.conversation_seq desc limit 1), c.opened_seq) as position
+                            order by m.conversation_seq desc limit 1), a.opened_seq) as position
         ) then_at
         where walk.below is not null and then_at.position < walk.below)
       order by position desc limit ${limit + 1}

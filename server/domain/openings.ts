@@ -39,12 +39,15 @@ export const insertConversation = async (
   const lastMessage = plan.messages.at(-1)
   const [row] = await tx<{ created_at: string }[]>`
     insert into conversations as c (id, public_id, workspace_id, number, site_id, contact_id, unread_count,
-                                    seq, public_seq, opened_seq, activity_seq)
+                                    seq, public_seq)
     overriding system value
     values (${place.rowId}, ${place.publicId}, ${workspace.id}, ${place.number}, ${contact.siteId}, ${contact.id},
-            ${plan.unread}, ${count}, ${plan.heard}, ${first}, ${first + (lastMessage ? lastMessage.seq - 1 : 0)})
+            ${plan.unread}, ${count}, ${plan.heard})
     returning ${tx.unsafe(isoTime('c.created_at'))} as created_at`
   if (!row) throw new Error('a conversation was not inserted')
+  await tx`
+    insert into conversation_activity (conversation_id, workspace_id, opened_seq, seq)
+    values (${place.rowId}, ${workspace.id}, ${first}, ${first + (lastMessage ? lastMessage.seq - 1 : 0)})`
 
   const payloads = await insertMessages(
     tx,
@@ -107,12 +110,10 @@ const insertMessages = async (
               ${senderId}, ${author}, ${content}, ${at}::timestamptz)
       returning ${tx.unsafe(messageFacts(`(select c.public_id from conversations c where c.id = m.conversation_id)`))} as facts`
     payloads.push(inserted?.facts ?? {})
-    await tx`
-      update conversations set last_message_at = ${at}::timestamptz, last_activity_at = ${at}::timestamptz
-       where id = ${place.rowId}`
+    await tx`update conversations set last_message_at = ${at}::timestamptz where id = ${place.rowId}`
     if (senderType === 'visitor') {
       await tx`
-        update contacts set seen_seq = ${first + seq - 1}, last_seen_at = ${at}::timestamptz where id = ${contact.id}`
+        update contact_seen set seq = ${first + seq - 1}, at = ${at}::timestamptz where contact_id = ${contact.id}`
     }
   }
   return payloads

@@ -5,7 +5,7 @@ import { randomToken } from '../../auth/random.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import { siteChatErrors } from '../../schema/site-chat.ts'
 import { type Sql, type Tx, violatedUnique } from '../db/sql.ts'
-import { insertContact, tellContact } from './contacts.ts'
+import { insertContact, tellContact, tellNewContact } from './contacts.ts'
 import type { Context, VisitorScope } from './context.ts'
 import { nextNumber } from './counters.ts'
 import { type ContactOfSite, insertConversation, reserveConversation } from './openings.ts'
@@ -58,12 +58,9 @@ const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visit
       insert into contact_sessions (site_id, kind, token_hash, contact_id, conversation_id, name)
       values (${site.id}, ${kind}, ${hashSecret(token)}, ${contact.id}, ${place.rowId}, ${name})`
   }
-  if (contact.changed.length > 0) {
-    const seq = await log.take(site.workspace, 1)
-    if (contact.isNew) {
-      await tx`update contacts set created_seq = ${seq}, seen_seq = ${seq} where id = ${contact.id}`
-    }
-    await tellContact(tx, log, site, contact.publicId, seq, contact.changed)
+  if (contact.isNew) await tellNewContact(tx, log, site, { rowId: contact.id, id: contact.publicId })
+  else if (contact.isNamed) {
+    await tellContact(tx, log, site, contact.publicId, await log.take(site.workspace, 1), ['name'])
   }
   const line = {
     senderType: 'visitor',
@@ -81,7 +78,7 @@ const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visit
   return { conversation: place.publicId, conversationToken }
 }
 
-type KnownContact = ContactOfSite & { isNew: boolean; changed: string[] }
+type KnownContact = ContactOfSite & { isNew: boolean; isNamed: boolean }
 
 // An address that is known joins the new thread to its contact; it opens none of the contact's old threads.
 const findOrInsertContact = async (tx: Tx, site: Site, name: string, email: string): Promise<KnownContact> => {
@@ -98,10 +95,10 @@ const findOrInsertContact = async (tx: Tx, site: Site, name: string, email: stri
       publicId: known.publicId,
       ...place,
       isNew: false,
-      changed: known.name === null ? ['name'] : [],
+      isNamed: known.name === null,
     }
   }
   const number = await nextNumber(tx, workspace, 'contact')
   const { rowId, id } = await insertContact(tx, { workspace, number, siteId: site.id, name, email })
-  return { id: rowId, publicId: id, ...place, isNew: true, changed: ['created'] }
+  return { id: rowId, publicId: id, ...place, isNew: true, isNamed: true }
 }

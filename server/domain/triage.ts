@@ -31,6 +31,9 @@ export const updateConversation = async (
                updated_at = clock_timestamp()
          where c.id = ${row.id}
         returning c.public_seq`
+      if (changes.told.status) {
+        await tx`update conversation_activity set closed = ${patch.status === 'closed'} where conversation_id = ${row.id}`
+      }
       const [told] = await tx<{ payload: Record<string, unknown> }[]>`
         select ${tx.unsafe(conversationUpdateFacts('changed.names'))} as payload
           from conversations c, (select array_to_json(${changed}::text[]) as names) changed where c.id = ${row.id}`
@@ -80,6 +83,7 @@ const changesOf = async (tx: Tx, workspace: Workspace, row: Row, patch: UpdateCo
   if (patch.status !== undefined && patch.status !== shownStatus(row.state)) {
     told.status = true
     columns.state = patch.status
+    columns.status_seq = row.seq + 1
     columns.snoozed_until = null
   }
   if (patch.tags !== undefined && !sameList(patch.tags, row.tags)) {

@@ -2,7 +2,7 @@ import PusherServer from 'pusher'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { signChannel } from '../../auth/channel-signature.ts'
 import { writeChannelData } from '../../schema/channel-auth.ts'
-import { connectPusher, type PusherChannel, type PusherClient } from '../support/pusher-js.ts'
+import { type ChannelAuthorizer, connectPusher, type PusherChannel, type PusherClient } from '../support/pusher-js.ts'
 import { app, freePort, type Started, startRealtime } from './start-realtime.ts'
 
 let server: Started
@@ -10,11 +10,12 @@ let client: PusherClient
 
 beforeEach(async () => {
   server = await startRealtime()
-  client = connectPusher(app.key, server.port, ({ socketId, channelName }, done) => {
+  const customHandler: ChannelAuthorizer = ({ socketId, channelName }, done) => {
     if (channelName === 'private-forbidden') return done(null, { auth: `${app.key}:wrong` })
     const channel_data = writeChannelData({ workspace: 'org_1', iat: Math.floor(Date.now() / 1000) })
     done(null, { auth: signChannel(app, socketId, channelName, channel_data), channel_data })
-  })
+  }
+  client = connectPusher(app.key, server.port, { customHandler })
 })
 
 afterEach(async () => {

@@ -21,6 +21,11 @@ export type ChannelAuthorizer = (
   done: (error: Error | null, answer: { auth: string; channel_data?: string } | null) => void,
 ) => void
 
+/** How channels are authorized: by asking the program's authorizer, or by a function of the test. */
+export type ChannelAuthorization =
+  | { customHandler: ChannelAuthorizer }
+  | { endpoint: string; headers: Record<string, string> }
+
 export type PusherOptions = {
   cluster: string
   wsHost: string
@@ -28,7 +33,7 @@ export type PusherOptions = {
   forceTLS: boolean
   enabledTransports: 'ws'[]
   enableStats: boolean
-  channelAuthorization?: { customHandler: ChannelAuthorizer }
+  channelAuthorization?: ChannelAuthorization
 }
 
 type PusherClass = new (key: string, options: PusherOptions) => PusherClient
@@ -41,7 +46,7 @@ if (!isClass(imported)) throw new Error('pusher-js does not export its class')
 export const Pusher: PusherClass = imported
 
 /** Connects to a server on this machine. */
-export const connectPusher = (key: string, port: number, authorizer?: ChannelAuthorizer): PusherClient =>
+export const connectPusher = (key: string, port: number, channelAuthorization?: ChannelAuthorization): PusherClient =>
   new Pusher(key, {
     cluster: '',
     wsHost: '127.0.0.1',
@@ -49,5 +54,5 @@ export const connectPusher = (key: string, port: number, authorizer?: ChannelAut
     forceTLS: false,
     enabledTransports: ['ws'],
     enableStats: false,
-    ...(authorizer && { channelAuthorization: { customHandler: authorizer } }),
+    ...(channelAuthorization && { channelAuthorization }),
   })

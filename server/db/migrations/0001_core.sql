@@ -62,8 +62,6 @@ create table sites (
   unique (workspace_id, number)
 );
 
--- created_seq and seen_seq are numbers of the workspace's log: the event that made the contact, and the last one in
--- which the visitor was seen. Lists walk by them.
 create table contacts (
   id bigint generated always as identity primary key,
   public_id text not null unique,
@@ -73,18 +71,25 @@ create table contacts (
   name text,
   email text check (email = lower(email)),
   metadata jsonb not null default '{}',
-  created_seq bigint not null default 0,
-  seen_seq bigint not null default 0,
   created_at timestamptz(3) not null default clock_timestamp(),
   updated_at timestamptz(3) not null default clock_timestamp(),
-  last_seen_at timestamptz(3) not null default clock_timestamp(),
   unique (workspace_id, number)
 );
 create unique index contacts_email on contacts (workspace_id, email) where email is not null;
-create index contacts_seen on contacts (workspace_id, seen_seq desc);
 
--- opened_seq and activity_seq are numbers of the workspace's log; seq and public_seq are the conversation's own
--- counters, of all its events and of those that the visitor hears.
+-- When a contact was last seen: created_seq and seq are numbers of the workspace's log, the event that made the contact
+-- and the last one in which the visitor was seen. A table of its own, as conversation_activity is.
+create table contact_seen (
+  contact_id bigint primary key references contacts,
+  workspace_id bigint not null,
+  created_seq bigint not null,
+  seq bigint not null,
+  at timestamptz(3) not null default clock_timestamp()
+);
+create index contact_seen_newest on contact_seen (workspace_id, seq desc);
+
+-- seq and public_seq are the conversation's own counters, of all its events and of those that the visitor hears;
+-- status_seq is the number of its last event that changed the status.
 create table conversations (
   id bigint generated always as identity primary key,
   public_id text not null unique,
@@ -102,17 +107,27 @@ create table conversations (
   unread_count integer not null default 0,
   seq bigint not null default 0,
   public_seq bigint not null default 0,
-  opened_seq bigint not null default 0,
-  activity_seq bigint not null default 0,
+  status_seq bigint not null default 0,
   last_message_at timestamptz(3),
-  last_activity_at timestamptz(3) not null default clock_timestamp(),
   created_at timestamptz(3) not null default clock_timestamp(),
   updated_at timestamptz(3) not null default clock_timestamp(),
   unique (workspace_id, number)
 ) with (fillfactor = 70);
-create index conversations_activity on conversations (workspace_id, activity_seq desc);
-create index conversations_active on conversations (workspace_id, activity_seq desc) where state <> 'closed';
 create index conversations_contact on conversations (contact_id);
+
+-- Where a conversation stands in the inbox: opened_seq and seq are numbers of the workspace's log, of its opening and of
+-- its last message. A table of its own, written only under the lock of the workspace's head: an append touches the
+-- conversation's row once, before the head. Locking that row first and writing it after the head, in one statement,
+-- deadlocked as soon as a foreign key shared the row. It also keeps the row's updates out of every index.
+create table conversation_activity (
+  conversation_id bigint primary key references conversations,
+  workspace_id bigint not null,
+  opened_seq bigint not null,
+  seq bigint not null,
+  closed boolean not null default false
+);
+create index conversation_activity_newest on conversation_activity (workspace_id, seq desc);
+create index conversation_activity_newest_active on conversation_activity (workspace_id, seq desc) where not closed;
 
 -- What a visitor's secrets open. A token names one conversation of its site. `name` is what the visitor gave: the
 -- contact's may be another's, since anyone can type an address.
