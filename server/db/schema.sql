@@ -1,0 +1,229 @@
+-- What the migrations make, dumped by test/core/schema.test.ts. Not run by anything.
+
+create table api_keys (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  user_id bigint not null,
+  hash bytea not null,
+  last4 text not null,
+  scopes text[] not null,
+  expires_at timestamp(3) with time zone,
+  revoked_at timestamp(3) with time zone,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint api_keys_hash_key UNIQUE (hash),
+  constraint api_keys_pkey PRIMARY KEY (id),
+  constraint api_keys_public_id_key UNIQUE (public_id),
+  constraint api_keys_scopes_check CHECK (((scopes <@ '{read,write}'::text[]) AND (cardinality(scopes) > 0))),
+  constraint api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id)
+);
+
+create table contact_seen (
+  contact_id bigint not null,
+  workspace_id bigint not null,
+  created_seq bigint not null,
+  seq bigint not null,
+  at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint contact_seen_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
+  constraint contact_seen_pkey PRIMARY KEY (contact_id)
+);
+
+create table contact_sessions (
+  site_id bigint not null,
+  kind text not null,
+  token_hash bytea not null,
+  contact_id bigint not null,
+  conversation_id bigint not null,
+  name text not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint contact_sessions_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
+  constraint contact_sessions_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id) DEFERRABLE INITIALLY DEFERRED,
+  constraint contact_sessions_kind_check CHECK ((kind = ANY (ARRAY['visitor_token'::text, 'conversation_token'::text]))),
+  constraint contact_sessions_pkey PRIMARY KEY (site_id, token_hash),
+  constraint contact_sessions_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites(id)
+);
+
+create table contacts (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  site_id bigint not null,
+  number bigint not null,
+  name text,
+  email text,
+  metadata jsonb not null default '{}'::jsonb,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  updated_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint contacts_email_check CHECK ((email = lower(email))),
+  constraint contacts_pkey PRIMARY KEY (id),
+  constraint contacts_public_id_key UNIQUE (public_id),
+  constraint contacts_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites(id),
+  constraint contacts_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
+  constraint contacts_workspace_id_number_key UNIQUE (workspace_id, number)
+);
+
+create table conversation_activity (
+  conversation_id bigint not null,
+  workspace_id bigint not null,
+  opened_seq bigint not null,
+  seq bigint not null,
+  closed boolean not null default false,
+  constraint conversation_activity_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id),
+  constraint conversation_activity_pkey PRIMARY KEY (conversation_id)
+);
+
+create table conversations (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  uuid uuid not null default gen_random_uuid(),
+  workspace_id bigint not null,
+  number bigint not null,
+  site_id bigint not null,
+  contact_id bigint not null,
+  state text not null default 'open'::text,
+  snoozed_until timestamp(3) with time zone,
+  priority text,
+  assignee_id bigint,
+  tags text[] not null default '{}'::text[],
+  metadata jsonb not null default '{}'::jsonb,
+  unread_count integer not null default 0,
+  seq bigint not null default 0,
+  public_seq bigint not null default 0,
+  status_seq bigint not null default 0,
+  last_message_at timestamp(3) with time zone,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  updated_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint conversations_assignee_id_fkey FOREIGN KEY (assignee_id) REFERENCES users(id),
+  constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
+  constraint conversations_pkey PRIMARY KEY (id),
+  constraint conversations_priority_check CHECK ((priority = ANY (ARRAY['low'::text, 'medium'::text, 'high'::text, 'urgent'::text]))),
+  constraint conversations_public_id_key UNIQUE (public_id),
+  constraint conversations_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites(id),
+  constraint conversations_state_check CHECK ((state = ANY (ARRAY['open'::text, 'pending'::text, 'snoozed'::text, 'closed'::text]))),
+  constraint conversations_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
+  constraint conversations_workspace_id_number_key UNIQUE (workspace_id, number)
+);
+
+create table events (
+  workspace_id bigint not null,
+  seq bigint not null,
+  public_id text not null,
+  type text not null,
+  conversation_id bigint,
+  conversation_seq bigint,
+  public_seq bigint,
+  payload json not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint events_pkey PRIMARY KEY (workspace_id, seq)
+);
+
+create table idempotency_keys (
+  owner text not null,
+  route text not null,
+  key text not null,
+  fingerprint bytea not null,
+  answer json,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint idempotency_keys_pkey PRIMARY KEY (owner, route, key)
+);
+
+create table messages (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  conversation_id bigint not null,
+  seq bigint not null,
+  conversation_seq bigint not null,
+  sender_type text not null,
+  sender_id text,
+  author text,
+  content text not null,
+  client_id text,
+  created_at timestamp(3) with time zone not null,
+  constraint messages_conversation_id_conversation_seq_key UNIQUE (conversation_id, conversation_seq),
+  constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id),
+  constraint messages_pkey PRIMARY KEY (id),
+  constraint messages_public_id_key UNIQUE (public_id),
+  constraint messages_sender_type_check CHECK ((sender_type = ANY (ARRAY['visitor'::text, 'agent'::text, 'note'::text, 'system'::text])))
+);
+
+create table schema_migrations (
+  version integer not null,
+  name text not null,
+  checksum text not null,
+  applied_at timestamp with time zone not null default clock_timestamp(),
+  constraint schema_migrations_pkey PRIMARY KEY (version)
+);
+
+create table sites (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  widget_id text not null,
+  workspace_id bigint not null,
+  number bigint not null,
+  name text not null,
+  site_key text not null,
+  origins text[] not null default '{}'::text[],
+  greeting text,
+  auto_reply text,
+  active boolean not null default true,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint sites_pkey PRIMARY KEY (id),
+  constraint sites_public_id_key UNIQUE (public_id),
+  constraint sites_site_key_key UNIQUE (site_key),
+  constraint sites_widget_id_key UNIQUE (widget_id),
+  constraint sites_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
+  constraint sites_workspace_id_number_key UNIQUE (workspace_id, number)
+);
+
+create table users (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  number bigint not null,
+  name text not null,
+  email text not null,
+  role text not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint users_email_check CHECK ((email = lower(email))),
+  constraint users_pkey PRIMARY KEY (id),
+  constraint users_public_id_key UNIQUE (public_id),
+  constraint users_role_check CHECK ((role = ANY (ARRAY['admin'::text, 'agent'::text]))),
+  constraint users_workspace_id_email_key UNIQUE (workspace_id, email),
+  constraint users_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
+  constraint users_workspace_id_number_key UNIQUE (workspace_id, number)
+);
+
+create table workspace_counters (
+  workspace_id bigint not null,
+  kind text not null,
+  value bigint not null default 0,
+  constraint workspace_counters_kind_check CHECK ((kind = ANY (ARRAY['contact'::text, 'conversation'::text, 'site'::text, 'user'::text]))),
+  constraint workspace_counters_pkey PRIMARY KEY (workspace_id, kind)
+);
+
+create table workspace_heads (
+  workspace_id bigint not null,
+  seq bigint not null default 0,
+  constraint workspace_heads_pkey PRIMARY KEY (workspace_id)
+);
+
+create table workspaces (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  name text not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint workspaces_pkey PRIMARY KEY (id),
+  constraint workspaces_public_id_key UNIQUE (public_id)
+);
+
+CREATE INDEX contact_seen_newest ON public.contact_seen USING btree (workspace_id, seq DESC);
+CREATE INDEX contact_sessions_conversation ON public.contact_sessions USING btree (conversation_id);
+CREATE UNIQUE INDEX contacts_email ON public.contacts USING btree (workspace_id, email) WHERE (email IS NOT NULL);
+CREATE INDEX conversation_activity_newest ON public.conversation_activity USING btree (workspace_id, seq DESC);
+CREATE INDEX conversation_activity_newest_active ON public.conversation_activity USING btree (workspace_id, seq DESC) WHERE (NOT closed);
+CREATE INDEX conversations_contact ON public.conversations USING btree (contact_id);
+CREATE UNIQUE INDEX events_conversation ON public.events USING btree (conversation_id, conversation_seq) WHERE (conversation_id IS NOT NULL);
+CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
+CREATE UNIQUE INDEX messages_client_id ON public.messages USING btree (conversation_id, client_id) WHERE (client_id IS NOT NULL);
