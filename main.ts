@@ -27,8 +27,6 @@ import { readSecrets, type Secrets } from './server/secrets.ts'
 import { createServer } from './server/server.ts'
 import { closeOnSignal } from './server/signals.ts'
 
-const say = (line: string) => console.error(line)
-
 /** Opens the database that the configuration asks for, at this program's version, and the secrets beside it. */
 const open = async (
   config: Config,
@@ -36,6 +34,8 @@ const open = async (
   onExit?: (line: string) => void,
 ): Promise<{ database: Database; secrets: Secrets }> => {
   const root = dirname(fileURLToPath(import.meta.url))
+  // A command prints its one JSON object; how its database was found is no news there.
+  const say = (line: string) => (role === 'program' ? console.error(line) : undefined)
   const dataDir = await resolveDataDir({
     configured: config.DATA_DIR,
     cloneDir: root.endsWith('/dist') ? dirname(root) : root,

@@ -6,6 +6,14 @@ import { StartError } from './errors.ts'
 const port = z.coerce.number().int().min(0).max(65535)
 const roles = ['rest', 'realtime', 'worker'] as const
 
+const trusted = z.union([
+  z.enum(['loopback', 'linklocal', 'uniquelocal']),
+  z.ipv4(),
+  z.ipv6(),
+  z.cidrv4(),
+  z.cidrv6(),
+])
+
 const environment = z.object({
   HOST: z.string().default('127.0.0.1'),
   PORT: port.default(3000),
@@ -31,7 +39,13 @@ const environment = z.object({
   REALTIME_PUBLIC_URL: z
     .url({ protocol: /^(https?|wss?)$/, message: 'must be an http, https, ws or wss address' })
     .optional(),
-  TRUST_PROXY: z.string().optional(),
+  TRUST_PROXY: z
+    .string()
+    .refine(
+      (list) => list === 'true' || list.split(',').every((one) => trusted.safeParse(one.trim()).success),
+      'must be true, or a list of addresses and networks such as loopback, 10.0.0.0/8',
+    )
+    .optional(),
   RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(0).default(120),
   MAX_CHANNELS_PER_SOCKET: z.coerce.number().int().min(1).default(200),
   SEND_BUFFER_BYTES: z.coerce.number().int().min(16_384).default(1_048_576),

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { publicId } from './ids.ts'
 import { boundedText, email, jsonObject, shortText } from './text.ts'
+import { isoTime } from './time.ts'
 
 /** The caps that the API documents, in bytes of UTF-8 or in pieces. */
 export const caps = { content: 32 * 1024, metadata: 16 * 1024, tags: 50, tag: 64, body: 1024 * 1024 } as const
@@ -40,7 +41,7 @@ export const updateConversation = z
 
 export const listMessages = z
   .object({
-    since: z.iso.datetime({ offset: true, message: 'must be an ISO 8601 time with a zone' }).optional(),
+    since: isoTime.optional(),
     after: publicId('message').optional(),
     cursor,
     limit,

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { isStorable } from './text.ts'
+import { isoTime } from './time.ts'
 
 /** The longest message of a visitor, in characters. */
 export const maxSiteMessage = 10_000
@@ -28,10 +29,18 @@ const field = z
   .transform((text) => text.trim())
   .catch('')
 
-/** The fields of a new conversation, trimmed; empty where absent, blank or not a text. */
-export const siteConversation = z.object({ name: field, email: field, message: field, visitor_token: field })
+// A token is a secret that names its conversation exactly, so it is kept as it came.
+const token = z
+  .string()
+  .refine((text) => text.trim() !== '')
+  .catch('')
 
-export const siteReply = z.object({ message: field })
+/** The fields of a new conversation, trimmed; empty where absent, blank or not a text. A body without fields lacks them all. */
+export const siteConversation = z
+  .object({ name: field, email: field, message: field, visitor_token: token })
+  .catch({ name: '', email: '', message: '', visitor_token: '' })
+
+export const siteReply = z.object({ message: field }).catch({ message: '' })
 
 /** Returns whether a text can be kept as the message or the name of a visitor. */
 export const isSiteText = (text: string): boolean => text !== '' && isStorable(text)
@@ -40,9 +49,7 @@ export const isSiteText = (text: string): boolean => text !== '' && isStorable(t
 export const maxVisitorName = 200
 export const maxVisitorToken = 200
 
-export const siteMessagesQuery = z.object({
-  since: z.iso.datetime({ offset: true, message: 'must be an ISO 8601 time with a zone' }).optional(),
-})
+export const siteMessagesQuery = z.object({ since: isoTime.optional() })
 
 export type SiteReply = z.infer<typeof siteReply>
 export type SiteMessagesQuery = z.infer<typeof siteMessagesQuery>

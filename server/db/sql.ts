@@ -18,20 +18,46 @@ export type Fragment = postgres.PendingQuery<postgres.Row[]>
 
 /** Opens a pool; connections are made when first needed. `name` is what Postgres shows of them. */
 export const openSql = (url: string, { max = 20, name }: { max?: number; name: string }): Sql =>
-  postgres(url, {
-    max,
-    connect_timeout: 5,
-    connection: { application_name: name },
-    onnotice: () => undefined,
-    // Asking for the array types on each new connection is a query that nothing catches: a connection lost in the
-    // middle of it would end the program. The one array type in use is given here, and is read through to_json.
-    fetch_types: false,
-    types: {
-      // Counters stay far below 2^53; a number is what JSON shows.
-      bigint: { to: 20, from: [20], parse: Number, serialize: String },
-      textArray: { to: textArray, from: [], parse: (): string[] => [], serialize: writeTextArray },
-    },
+  guardTransactions(
+    postgres(url, {
+      max,
+      connect_timeout: 5,
+      connection: { application_name: name },
+      onnotice: () => undefined,
+      // Asking for the array types on each new connection is a query that nothing catches: a connection lost in the
+      // middle of it would end the program. The one array type in use is given here, and is read through to_json.
+      fetch_types: false,
+      types: {
+        // Counters stay far below 2^53; a number is what JSON shows.
+        bigint: { to: 20, from: [20], parse: Number, serialize: String },
+        textArray: { to: textArray, from: [], parse: (): string[] => [], serialize: writeTextArray },
+      },
+    }),
+  )
+
+// When a statement fails, the driver rolls back; where it failed because the connection is gone, that write throws
+// where nothing catches it, and would end the program (github.com/porsager/postgres/issues/1208). So a transaction
+// whose connection is lost never fails by itself: the driver rejects `begin` when it sees the connection close.
+const guardTransactions = (sql: Sql): Sql => {
+  const { begin } = sql
+  return Object.assign(sql, {
+    begin: async (write: (tx: Tx) => unknown) =>
+      await begin(async (tx) => {
+        try {
+          return await write(tx)
+        } catch (error) {
+          if (isConnectionLost(error)) return await new Promise(() => undefined)
+          throw error
+        }
+      }),
   })
+}
+
+// After a FATAL error Postgres ends the session; the driver's own errors have a code of the system or of its own.
+const isConnectionLost = (error: unknown): boolean =>
+  error instanceof postgres.PostgresError
+    ? error.severity === 'FATAL' || error.severity === 'PANIC'
+    : error instanceof Error && 'code' in error && typeof error.code === 'string' && unreachable.has(error.code)
 
 // The type's number in every Postgres.
 const textArray = 1009

@@ -1,0 +1,10 @@
+/** Times as they are given: ISO 8601 with a zone. */
+
+import { z } from 'zod'
+
+/** A time in the years 1 to 9999, which is what can be compared in the database; becomes UTC with milliseconds. */
+export const isoTime = z.iso
+  .datetime({ offset: true, message: 'must be an ISO 8601 time with a zone' })
+  .transform((text) => new Date(text))
+  .refine((time) => time.getUTCFullYear() >= 1 && time.getUTCFullYear() <= 9999, 'must be in the years 1 to 9999')
+  .transform((time) => time.toISOString())
