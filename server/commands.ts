@@ -35,7 +35,10 @@ export const readCommand = (args: string[]): Command => {
   const { values, positionals } = parse(args)
   const [noun, verb, id, ...rest] = positionals
   const read = commands[`${noun} ${verb}`]
-  if (!read || rest.length > 0) throw new UsageError(`unknown command: ${positionals.join(' ')}`)
+  const takesId = verb === 'revoke'
+  if (!read || rest.length > 0 || (id !== undefined && !takesId)) {
+    throw new UsageError(`unknown command: ${positionals.join(' ')}`)
+  }
   return read(values, id)
 }
 

@@ -12,6 +12,7 @@ import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-z
 import { randomToken } from '../../auth/random.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import { caps } from '../../schema/muro.ts'
+import { answerBrokenRequest } from './broken-requests.ts'
 import { toHubbubError } from './errors.ts'
 
 /** How a face shows an error. */
@@ -66,6 +67,7 @@ export const createApp = ({
       const given = headers['x-request-id']
       return typeof given === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : `req_${randomToken()}`
     },
+    clientErrorHandler: answerBrokenRequest(renderers.at(-1)?.[1]),
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
       void answerError(error, request, reply)
     },

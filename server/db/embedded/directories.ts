@@ -1,5 +1,5 @@
 /** Directories that a system user other than the caller must be able to pass through. */
-import { chmod, mkdir, realpath } from 'node:fs/promises'
+import { chmod, mkdir, realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { errorCode, type RunAs, run } from './run.ts'
 
@@ -8,10 +8,24 @@ export const sharedRoot = '/var/lib/hubbub'
 
 /** Makes a directory and its missing parents so that every user can pass through what was made; others keep their mode. */
 export async function makePassableDir(dir: string): Promise<void> {
-  const first = await mkdir(dir, { recursive: true, mode: 0o711 })
-  if (first === undefined) return
-  // The umask may have narrowed the mode.
-  for (let made = dir; made.length >= first.length; made = dirname(made)) await chmod(made, 0o711)
+  try {
+    await makeOne(dir)
+  } catch (error) {
+    // Not by mkdir's own recursion, which never ends under /proc.
+    if (errorCode(error) !== 'ENOENT' || dirname(dir) === dir) throw error
+    await makePassableDir(dirname(dir))
+    await makeOne(dir)
+  }
+}
+
+async function makeOne(dir: string): Promise<void> {
+  try {
+    await mkdir(dir)
+    // Made with a mode that the umask may have narrowed.
+    await chmod(dir, 0o711)
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST' || !(await stat(dir)).isDirectory()) throw error
+  }
 }
 
 /** Returns whether this user can pass through to the place: to itself, or to its nearest parent that exists. */
