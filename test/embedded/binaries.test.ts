@@ -66,46 +66,48 @@ test('a system user that cannot be made is one line that says what to do', async
   await expect(systemUser({ uid: 0, passwdFile, execute })).rejects.toThrow(/could not be made \(ENOENT\): make it/)
 })
 
-describe.runIf(isRoot)('as root', () => {
-  test('binaries in a closed node_modules are copied once, even by several starts at once', async () => {
-    const place = await makePlace()
-    const user = await systemUser()
-    const shipped = await findBinaries({ user, say: quiet })
-    const original = dirname(dirname(dirname(shipped.initdb)))
-    const closed = join(place, 'closed')
-    await mkdir(closed, { mode: 0o700 })
-    const packageDir = join(closed, 'package')
-    await cp(original, packageDir, { recursive: true, verbatimSymlinks: true })
-    // As `npm ci` leaves it under umask 077.
-    await chmod(join(packageDir, 'native/lib'), 0o700)
-    await chmod(join(packageDir, 'native/bin/postgres'), 0o700)
+// What only root meets is tested where the tests run as root.
+if (isRoot)
+  describe('as root', () => {
+    test('binaries in a closed node_modules are copied once, even by several starts at once', async () => {
+      const place = await makePlace()
+      const user = await systemUser()
+      const shipped = await findBinaries({ user, say: quiet })
+      const original = dirname(dirname(dirname(shipped.initdb)))
+      const closed = join(place, 'closed')
+      await mkdir(closed, { mode: 0o700 })
+      const packageDir = join(closed, 'package')
+      await cp(original, packageDir, { recursive: true, verbatimSymlinks: true })
+      // As `npm ci` leaves it under umask 077.
+      await chmod(join(packageDir, 'native/lib'), 0o700)
+      await chmod(join(packageDir, 'native/bin/postgres'), 0o700)
 
-    const lines: string[] = []
-    const find = () =>
-      findBinaries({
-        user,
-        sharedDir: join(place, 'shared'),
-        say: (line) => lines.push(line),
-        load: async () => ({
-          initdb: join(packageDir, 'native/bin/initdb'),
-          postgres: join(packageDir, 'native/bin/postgres'),
-        }),
-      })
-    const [one, two] = await Promise.all([find(), find()])
-    const target = join(place, 'shared', 'postgres-18.4.0-beta.17')
-    expect(one).toEqual({ initdb: join(target, 'bin/initdb'), postgres: join(target, 'bin/postgres') })
-    expect(two).toEqual(one)
-    expect(await readdir(join(place, 'shared'))).toEqual(['postgres-18.4.0-beta.17'])
-    expect((await run(one.postgres, ['--version'], { user })).output).toMatch(/18\.4/)
-    const cluster = await makeCluster({ dataDir: place, password: 'secret', user, binaries: one })
-    expect(await readdir(cluster)).toContain('PG_VERSION')
-    expect((await lstat(join(target, 'lib/libpq.so.5'))).isSymbolicLink()).toBe(true)
-    expect((await stat(closed)).mode & 0o777).toBe(0o700)
+      const lines: string[] = []
+      const find = () =>
+        findBinaries({
+          user,
+          sharedDir: join(place, 'shared'),
+          say: (line) => lines.push(line),
+          load: async () => ({
+            initdb: join(packageDir, 'native/bin/initdb'),
+            postgres: join(packageDir, 'native/bin/postgres'),
+          }),
+        })
+      const [one, two] = await Promise.all([find(), find()])
+      const target = join(place, 'shared', 'postgres-18.4.0-beta.17')
+      expect(one).toEqual({ initdb: join(target, 'bin/initdb'), postgres: join(target, 'bin/postgres') })
+      expect(two).toEqual(one)
+      expect(await readdir(join(place, 'shared'))).toEqual(['postgres-18.4.0-beta.17'])
+      expect((await run(one.postgres, ['--version'], { user })).output).toMatch(/18\.4/)
+      const cluster = await makeCluster({ dataDir: place, password: 'secret', user, binaries: one })
+      expect(await readdir(cluster)).toContain('PG_VERSION')
+      expect((await lstat(join(target, 'lib/libpq.so.5'))).isSymbolicLink()).toBe(true)
+      expect((await stat(closed)).mode & 0o777).toBe(0o700)
 
-    const told = lines.length
-    const { mtimeMs } = await stat(target)
-    expect(await find()).toEqual(one)
-    expect(lines).toHaveLength(told)
-    expect((await stat(target)).mtimeMs).toBe(mtimeMs)
+      const told = lines.length
+      const { mtimeMs } = await stat(target)
+      expect(await find()).toEqual(one)
+      expect(lines).toHaveLength(told)
+      expect((await stat(target)).mtimeMs).toBe(mtimeMs)
+    })
   })
-})
