@@ -12,7 +12,7 @@ import { type Claim, recordOnce, type Settled } from './idempotency.ts'
 import { newId } from './ids.ts'
 import { type Log, record } from './record.ts'
 import { findSite } from './sites.ts'
-import { readCursor, writeCursor } from './walks.ts'
+import { type Page, readPage } from './walks.ts'
 
 /** Returns one contact of the workspace. */
 export const readContact = async (
@@ -29,50 +29,29 @@ export const readContact = async (
   return found.facts
 }
 
-/** Returns a page of contacts, most recently seen first, as the list stood when the walk began (see the inbox). */
+/** Returns a page of contacts, most recently seen first, of one site or of all. */
 export const listContacts = async (
   { sql }: Context,
   { workspace }: { workspace: Workspace },
-  { website_id, cursor, limit }: { website_id?: string | undefined; cursor?: string | undefined; limit: number },
-): Promise<{ contacts: ContactFacts[]; nextCursor: string | null }> => {
-  const walk = cursor === undefined ? undefined : readCursor('contacts', cursor)
-  const filter =
-    website_id === undefined
-      ? sql``
-      : sql`join contacts v on v.id = n.contact_id and v.site_id = (
-          select id from sites where workspace_id = ${workspace.id} and public_id = ${website_id})`
-  const rows = await sql<{ facts: ContactFacts; position: number; head: number }[]>`
-    with walk as (
-      select coalesce(${walk?.head ?? null}::bigint, h.seq) as head, ${walk?.position ?? null}::bigint as below
-        from workspace_heads h where h.workspace_id = ${workspace.id}
-    ), page as (
-      (select n.contact_id as id, n.seq as position
-         from contact_seen n ${filter}
-        where n.workspace_id = ${workspace.id}
-          and n.seq <= (select least(head, coalesce(below - 1, head)) from walk)
-        order by n.seq desc limit ${limit + 1})
-      union all
-      (select n.contact_id, then_at.position
-         from walk
-         join contact_seen n on n.workspace_id = ${workspace.id}
-          and n.seq > walk.head and n.created_seq <= walk.head
-         ${filter}
-        cross join lateral (
-          select coalesce((select max(m.seq) from messages m join conversations c on c.id = m.conversation_id
-                            where c.contact_id = n.contact_id and m.seq <= walk.head and m.sender_type = 'visitor'),
-                          n.created_seq) as position
-        ) then_at
-        where walk.below is not null and then_at.position < walk.below)
-      order by position desc limit ${limit + 1}
-    )
-    select ${sql.unsafe(contactFacts)} as facts, page.position, walk.head
-      from page join contacts v on v.id = page.id cross join walk
-     order by page.position desc`
-  const page = rows.slice(0, limit)
-  const last = page.at(-1)
-  const nextCursor =
-    rows.length > limit && last ? writeCursor({ list: 'contacts', head: last.head, position: last.position }) : null
-  return { contacts: page.map(({ facts }) => facts), nextCursor }
+  input: { website_id?: string | undefined; cursor?: string | undefined; limit: number },
+): Promise<Page<ContactFacts>> => {
+  const ofSite = (id: string) => sql`
+    and v.site_id = (select id from sites where workspace_id = ${workspace.id} and public_id = ${id})`
+  return await readPage(
+    sql,
+    workspace,
+    { list: 'contacts', ...input },
+    {
+      places: sql`
+      select n.contact_id as id, n.created_seq as first_seq, n.seq
+        from contact_seen n join contacts v on v.id = n.contact_id
+       where n.workspace_id = ${workspace.id} ${input.website_id === undefined ? sql`` : ofSite(input.website_id)}`,
+      placeThen: sql`(
+      select max(m.seq) from messages m join conversations c on c.id = m.conversation_id
+       where c.contact_id = p.id and m.seq <= walk.head and m.sender_type = 'visitor')`,
+      facts: sql`(select ${sql.unsafe(contactFacts)} from contacts v where v.id = page.id)`,
+    },
+  )
 }
 
 /** Creates a contact of a site of the workspace, the oldest where none is named. An email belongs to one contact. */

@@ -3,11 +3,10 @@
 import type { Socket } from 'node:net'
 import { randomToken } from '../../auth/random.ts'
 import { HubbubError } from '../../schema/errors.ts'
-import type { RenderError } from './app.ts'
 
 /** Makes Fastify's `clientErrorHandler`: an error in the usual shape, with an id, and the end of the connection. */
 export const answerBrokenRequest =
-  (render: RenderError | undefined) =>
+  (render: ((error: HubbubError) => unknown) | undefined) =>
   (error: Error & { code?: string }, socket: Socket): void => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()

@@ -29,35 +29,35 @@ it('appends, openings, triage, merges and bulk changes for 10 s end in no deadlo
   const site = await findSiteByKey(context.sql, tenant.site.site_key)
   if (!site) throw new Error('no site')
   const threads = await Promise.all(Array.from({ length: 6 }, () => tenant.thread()))
-  const any = <T>(of: T[]): T => {
+  const pick = <T>(of: T[]): T => {
     const picked = of[Math.floor(Math.random() * of.length)]
     if (picked === undefined) throw new Error('nothing to pick')
     return picked
   }
   let begun = 0
   const acts: Record<string, () => Promise<unknown>> = {
-    reply: () => sendMessage(context, tenant.agent, any(threads).conversation, { content: 'a', kind: 'agent' }),
-    visit: () => receiveMessage(context, any(threads).visitor, 'v'),
+    reply: () => sendMessage(context, tenant.agent, pick(threads).conversation, { content: 'a', kind: 'agent' }),
+    visit: () => receiveMessage(context, pick(threads).visitor, 'v'),
     close: () =>
-      updateConversation(context, tenant.agent, any(threads).conversation, {
-        status: any(['open', 'closed', 'snoozed']),
+      updateConversation(context, tenant.agent, pick(threads).conversation, {
+        status: pick(['open', 'closed', 'snoozed']),
       }),
     assign: () =>
-      updateConversation(context, tenant.agent, any(threads).conversation, {
-        assigned_user_id: any([null, tenant.agent.user.publicId]),
+      updateConversation(context, tenant.agent, pick(threads).conversation, {
+        assigned_user_id: pick([null, tenant.agent.user.publicId]),
         mark_unread: true,
       }),
-    open: () => openConversation(context, tenant.agent, { visitor_id: any(threads).contact, content: 'hi' }),
-    rename: () => updateContact(context, tenant.agent, any(threads).contact, { name: `N${Math.random()}` }),
+    open: () => openConversation(context, tenant.agent, { visitor_id: pick(threads).contact, content: 'hi' }),
+    rename: () => updateContact(context, tenant.agent, pick(threads).contact, { name: `N${Math.random()}` }),
     begin: () => {
       begun += 1
       const email = `visitor${begun % 5}@example.com`
       return beginConversation(context, site, { name: 'V', email, message: 'm', visitorToken: `t${begun}` })
     },
     bulk: () =>
-      record(context, (tx, log) => bulk(tx, log, tenant, [any(threads).conversation, any(threads).conversation])),
-    refer: () => record(context, (tx, log) => refer(tx, log, tenant, any(threads).conversation)),
-    merge: () => record(context, (tx, log) => merge(tx, log, tenant, [any(threads).contact, any(threads).contact])),
+      record(context, (tx, log) => bulk(tx, log, tenant, [pick(threads).conversation, pick(threads).conversation])),
+    refer: () => record(context, (tx, log) => refer(tx, log, tenant, pick(threads).conversation)),
+    merge: () => record(context, (tx, log) => merge(tx, log, tenant, [pick(threads).contact, pick(threads).contact])),
   }
 
   const counts = new Map<string, number>()
@@ -65,7 +65,7 @@ it('appends, openings, triage, merges and bulk changes for 10 s end in no deadlo
   await Promise.all(
     Array.from({ length: 24 }, async () => {
       while (Date.now() < end) {
-        const [name, act] = any(Object.entries(acts))
+        const [name, act] = pick(Object.entries(acts))
         await act()
         counts.set(name, (counts.get(name) ?? 0) + 1)
       }

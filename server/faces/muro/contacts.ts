@@ -12,8 +12,8 @@ export const contactRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
     '/contacts',
     { config: { scope: 'read' }, schema: { querystring: contracts.listContacts } },
     async (request) => {
-      const { contacts, nextCursor } = await listContacts(context, admitted(request), request.query)
-      return presentList(contacts.map(present), nextCursor)
+      const { data, nextCursor } = await listContacts(context, admitted(request), request.query)
+      return presentList(data.map(present), nextCursor)
     },
   )
 

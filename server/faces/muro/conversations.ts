@@ -17,8 +17,8 @@ export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (a
     '/conversations',
     { config: { scope: 'read' }, schema: { querystring: contracts.listConversations } },
     async (request) => {
-      const { conversations, nextCursor } = await listConversations(context, admitted(request), request.query)
-      return presentList(conversations.map(present), nextCursor)
+      const { data, nextCursor } = await listConversations(context, admitted(request), request.query)
+      return presentList(data.map(present), nextCursor)
     },
   )
 
