@@ -6,13 +6,7 @@ import { StartError } from './errors.ts'
 const port = z.coerce.number().int().min(0).max(65535)
 const roles = ['rest', 'realtime', 'worker'] as const
 
-const trusted = z.union([
-  z.enum(['loopback', 'linklocal', 'uniquelocal']),
-  z.ipv4(),
-  z.ipv6(),
-  z.cidrv4(),
-  z.cidrv6(),
-])
+const trusted = z.union([z.enum(['loopback', 'linklocal', 'uniquelocal']), z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
 
 const environment = z.object({
   HOST: z.string().default('127.0.0.1'),

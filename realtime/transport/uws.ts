@@ -197,6 +197,6 @@ const refusedPort = async (host: string, port: number): Promise<StartError> => {
     probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
     probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve('EADDRINUSE')))
   })
-  if (code === 'EADDRINUSE') return new StartError(`REALTIME_PORT ${port} is already in use on ${host}`)
-  return new StartError(`REALTIME_PORT ${port} cannot be opened on ${host}: ${code}`)
+  if (code === 'EADDRINUSE') return new StartError(`REALTIME_PORT ${port} is already in use on ${host}.`)
+  return new StartError(`REALTIME_PORT ${port} cannot be opened on ${host}: ${code}.`)
 }

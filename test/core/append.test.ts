@@ -2,8 +2,9 @@
 
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { decodeStreamEvent } from '../../schema/events.ts'
+import { decodeStreamEvent, encodeStreamEvent, toStreamEvent } from '../../schema/events.ts'
 import type { Context } from '../../server/domain/context.ts'
+import { readHistory } from '../../server/domain/history.ts'
 import { listMessages, receiveMessage, sendMessage } from '../../server/domain/messages.ts'
 import { updateConversation } from '../../server/domain/triage.ts'
 import { freshDatabase, type TestDatabase } from '../support/database.ts'
@@ -208,6 +209,20 @@ describe('what an append changes', () => {
     })
     expect(JSON.parse(told[1]?.visitor ?? '')).toEqual({ id: conversation, status: 'open', seq: 3 })
     expect(told[3]?.visitor).toBeNull()
+  })
+
+  it('what was told live is what the log tells later, byte for byte', async () => {
+    const tenant = await makeTenant(context)
+    published.length = 0
+    const { conversation, visitor } = await tenant.thread()
+    await receiveMessage(context, visitor, 'hello')
+    await updateConversation(context, tenant.agent, conversation, {
+      status: 'closed',
+      metadata: { z: 1, a: { c: 2, b: 3 } },
+    })
+    const logged = await readHistory(database.sql, tenant.workspace.publicId, 0, 100)
+    expect(logged.map((event) => encodeStreamEvent(toStreamEvent(event)))).toEqual(published)
+    expect(published).toHaveLength(5)
   })
 
   it('an append is one query', async () => {

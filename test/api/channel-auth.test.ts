@@ -1,0 +1,231 @@
+/** The channel authorizer: who gets a signature for which channel, and what is signed. */
+
+import Pusher from 'pusher'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { verifyChannel } from '../../auth/channel-signature.ts'
+import { readChannelGrant } from '../../schema/channel-auth.ts'
+import { type Api, startApi } from '../support/api.ts'
+import { type Answer, call, muroError } from '../support/http.ts'
+import type { Tenant } from '../support/tenant.ts'
+
+const app = { id: '77', key: 'the-app-key', secret: 'the-app-secret' }
+
+let api: Api
+let tenant: Tenant
+let other: Tenant
+let thread: { conversation: string }
+let foreign: { conversation: string }
+beforeAll(async () => {
+  api = await startApi({ PUSHER_APP_ID: app.id, PUSHER_APP_KEY: app.key, PUSHER_APP_SECRET: app.secret })
+  tenant = await api.makeTenant()
+  other = await api.makeTenant()
+  thread = await tenant.thread()
+  foreign = await other.thread()
+})
+afterAll(() => api.close())
+
+type Asked = { socket_id?: unknown; channel_name?: unknown }
+const form = { 'Content-Type': 'application/x-www-form-urlencoded' }
+
+const authorize = (body: unknown, headers: Record<string, string>) =>
+  call(api.url, 'POST', '/api/v1/realtime/auth', { body, headers })
+
+const asForm = (asked: Asked, headers: Record<string, string>) =>
+  authorize(
+    new URLSearchParams(
+      Object.entries(asked).map(([name, value]): [string, string] => [name, String(value)]),
+    ).toString(),
+    {
+      ...form,
+      ...headers,
+    },
+  )
+
+const withKey = (of: Tenant) => ({ Authorization: `Bearer ${of.apiKey}` })
+
+/** Begins a conversation as a visitor and returns how the visitor asks. */
+const makeVisitor = async (of: Tenant, visitor_token: string) => {
+  const site = { 'X-Api-Key': of.site.site_key }
+  const { body } = await call(api.url, 'POST', '/api/v1/chat/conversations', {
+    headers: site,
+    body: { name: 'V', email: `${visitor_token}@example.com`, message: 'Hi', visitor_token },
+  })
+  const begun = z
+    .object({ conversation_id: z.string(), conversation_token: z.string(), channel: z.string() })
+    .parse(body)
+  return { ...begun, headers: { ...site, 'X-Visitor-Token': visitor_token } }
+}
+
+const granted = z.strictObject({ auth: z.string(), channel_data: z.string() })
+
+/** Asserts that the answer is a signature for exactly this socket and channel; returns what it grants. */
+const expectSigned = ({ status, body }: Answer, socket_id: string, channel: string) => {
+  expect(status).toBe(200)
+  const { auth, channel_data } = granted.parse(body)
+  expect(verifyChannel(app, auth, socket_id, channel, channel_data)).toBe('valid')
+  // The official library signs the same text with the same secret.
+  const official = new Pusher({ appId: app.id, key: app.key, secret: app.secret, cluster: '' })
+  expect(official.authorizeChannel(socket_id, channel, JSON.parse(channel_data))).toEqual({ auth, channel_data })
+  expect(verifyChannel(app, auth, '9.9', channel, channel_data)).toBe('wrong_signature')
+  expect(verifyChannel(app, auth, socket_id, `${channel}x`, channel_data)).toBe('wrong_signature')
+  return readChannelGrant(channel_data)
+}
+
+const expectRefused = (answer: Answer, param?: string) => {
+  expect([answer.status, answer.body]).toEqual([403, muroError('permission_error', 'forbidden', param)])
+  expect(answer.headers.get('x-request-id')).toMatch(/^req_/)
+  expect(answer.headers.get('access-control-allow-origin')).toBe('*')
+}
+
+describe('an API key', () => {
+  it('is let into its workspace and each of its conversations, asked by form or by JSON', async () => {
+    for (const channel of [`private-org-${tenant.workspace.publicId}`, `private-conv-${thread.conversation}`]) {
+      for (const ask of [asForm, authorize]) {
+        const asked = { socket_id: '123.456', channel_name: channel }
+        const now = Math.floor(Date.now() / 1000)
+        const grant = expectSigned(await ask(asked, withKey(tenant)), '123.456', channel)
+        expect(grant).toEqual({
+          workspace: tenant.workspace.publicId,
+          key: tenant.agent.key.publicId,
+          iat: expect.any(Number),
+        })
+        expect(grant && grant !== 'broken' && Math.abs(grant.iat - now)).toBeLessThanOrEqual(2)
+      }
+    }
+  })
+
+  it('that expires grants no longer than it lives', async () => {
+    const expires = new Date(Date.now() + 3_600_000)
+    const command = ['key', 'create', '--scopes', 'read', '--expires', expires.toISOString()]
+    const { stdout } = await api.run(...command, '--workspace', tenant.workspace.publicId)
+    const channel = `private-org-${tenant.workspace.publicId}`
+    const headers = { Authorization: `Bearer ${JSON.parse(stdout).key}` }
+    const answer = await asForm({ socket_id: '1.2', channel_name: channel }, headers)
+    expect(expectSigned(answer, '1.2', channel)).toMatchObject({ exp: Math.floor(expires.getTime() / 1000) })
+  })
+
+  it('P4: is let into no other workspace, no visitor’s channel, and no channel of another kind', async () => {
+    const visitor = await makeVisitor(tenant, 'v-own')
+    for (const channel_name of [
+      `private-org-${other.workspace.publicId}`,
+      `private-conv-${foreign.conversation}`,
+      'private-conv-cnv_unknown',
+      'private-org-org_unknown',
+      `private-org-${tenant.workspace.publicId} `,
+      `private-org-${tenant.workspace.publicId}\n`,
+      `Private-org-${tenant.workspace.publicId}`,
+      `private-conv-${tenant.workspace.publicId}`,
+      `private-org-${thread.conversation}`,
+      visitor.channel,
+      `private-visitor-${thread.conversation}`,
+      `presence-org-${tenant.workspace.publicId}`,
+      `private-encrypted-org-${tenant.workspace.publicId}`,
+      `private-cache-org-${tenant.workspace.publicId}`,
+      'private-anything',
+      'presence-anything',
+      'public',
+      `private-conv-${thread.conversation}\0`,
+    ]) {
+      for (const ask of [asForm, authorize]) {
+        expectRefused(await ask({ socket_id: '1.2', channel_name }, withKey(tenant)), 'channel_name')
+      }
+    }
+  })
+
+  it('without the read scope, or that opens nothing, is let in nowhere', async () => {
+    const make = async (...options: string[]): Promise<{ id: string; key: string }> =>
+      JSON.parse((await api.run('key', 'create', '--workspace', tenant.workspace.publicId, ...options)).stdout)
+    const [writer, revoked] = [await make('--scopes', 'write'), await make('--scopes', 'read')]
+    const asked = { socket_id: '1.2', channel_name: `private-org-${tenant.workspace.publicId}` }
+    const askAs = (key: string) => asForm(asked, { Authorization: `Bearer ${key}` })
+    expect((await askAs(revoked.key)).status).toBe(200)
+    await api.run('key', 'revoke', revoked.id)
+    expectRefused(await askAs(writer.key))
+    expectRefused(await askAs(revoked.key))
+    expectRefused(await askAs(`mr_live_${'x'.repeat(32)}`))
+    expectRefused(await askAs(tenant.site.site_key))
+    expectRefused(await asForm(asked, {}))
+    expectRefused(await asForm(asked, { 'X-Api-Key': tenant.site.site_key }))
+  })
+})
+
+describe('a visitor', () => {
+  it('is let into the channel of their conversation, with either token', async () => {
+    const visitor = await makeVisitor(tenant, 'v-1')
+    for (const token of ['v-1', visitor.conversation_token]) {
+      const asked = { socket_id: '5.6', channel_name: visitor.channel }
+      for (const ask of [asForm, authorize]) {
+        const answer = await ask(asked, { ...visitor.headers, 'X-Visitor-Token': token })
+        const grant = expectSigned(answer, '5.6', visitor.channel)
+        expect(grant).toEqual({ workspace: tenant.workspace.publicId, iat: expect.any(Number) })
+      }
+    }
+  })
+
+  it('P4: is let into nothing else, also with a good API key beside the token', async () => {
+    const [visitor, neighbour] = [await makeVisitor(tenant, 'v-2'), await makeVisitor(tenant, 'v-3')]
+    const stranger = await makeVisitor(other, 'v-2')
+    for (const channel_name of [
+      `private-conv-${visitor.conversation_id}`,
+      `private-org-${tenant.workspace.publicId}`,
+      neighbour.channel,
+      stranger.channel,
+      'private-visitor-cnv_unknown',
+      `presence-conv-${visitor.conversation_id}`,
+    ]) {
+      expectRefused(await asForm({ socket_id: '1.2', channel_name }, visitor.headers), 'channel_name')
+      const both = { ...visitor.headers, ...withKey(tenant) }
+      expectRefused(await asForm({ socket_id: '1.2', channel_name }, both), 'channel_name')
+    }
+  })
+
+  it('P4: with a token or a site key that is wrong is let in nowhere', async () => {
+    const visitor = await makeVisitor(tenant, 'v-4')
+    const asked = { socket_id: '1.2', channel_name: visitor.channel }
+    for (const changed of [
+      { 'X-Visitor-Token': 'nonsense' },
+      { 'X-Visitor-Token': '' },
+      { 'X-Visitor-Token': visitor.conversation_id },
+      { 'X-Api-Key': other.site.site_key },
+      { 'X-Api-Key': 'nonsense' },
+      { 'X-Api-Key': '' },
+      { 'X-Api-Key': tenant.apiKey },
+    ]) {
+      expectRefused(await asForm(asked, { ...visitor.headers, ...changed }))
+    }
+  })
+
+  it('of a site that is switched off is let in nowhere', async () => {
+    const off = await api.makeTenant()
+    const visitor = await makeVisitor(off, 'v-5')
+    await api.database.sql`update sites set active = false where public_id = ${off.site.id}`
+    expectRefused(await asForm({ socket_id: '1.2', channel_name: visitor.channel }, visitor.headers))
+  })
+})
+
+it('a request that is malformed is refused in the same shape', async () => {
+  const channel_name = `private-org-${tenant.workspace.publicId}`
+  for (const asked of [
+    {},
+    { channel_name },
+    { socket_id: '1.2' },
+    ...['', '1', '1.2.3', 'a.b', '1.2:x', ' 1.2', '-1.2'].map((socket_id) => ({ socket_id, channel_name })),
+    ...['', 'x'.repeat(201)].map((name) => ({ socket_id: '1.2', channel_name: name })),
+  ]) {
+    expectRefused(await asForm(asked, withKey(tenant)))
+    expectRefused(await authorize(asked, withKey(tenant)))
+  }
+  for (const body of [
+    '{',
+    'null',
+    '[]',
+    '"text"',
+    { socket_id: 1.2, channel_name },
+    { socket_id: '1.2', channel_name: [channel_name] },
+  ]) {
+    expectRefused(await authorize(body, withKey(tenant)))
+  }
+  expectRefused(await authorize('%zz=%ff&&==', { ...form, ...withKey(tenant) }))
+  expectRefused(await authorize('', { ...form, ...withKey(tenant) }))
+})
