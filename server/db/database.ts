@@ -3,7 +3,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { StartError } from '../../schema/errors.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded.ts'
-import { openSql, type Sql } from './sql.ts'
+import { joinUsers, leaveUsers, openLocks, type Role, takeOwnership } from './ownership.ts'
+import { isUnavailable, openSql, type Sql } from './sql.ts'
 
 export type Database = {
   url: string
@@ -12,14 +13,8 @@ export type Database = {
   close(): Promise<void>
 }
 
-/** Who opens: the program itself, or a command beside it. */
-type Role = 'program' | 'command'
-
 const oldestVersion = 14
 const waitLimit = 30_000
-
-// Any number does, as long as it is the same everywhere.
-const ownerLock = 4_821_000
 
 /** Opens an external Postgres; one line where it cannot be used. */
 export const openExternal = async (url: string): Promise<Database> => {
@@ -45,58 +40,66 @@ const checkVersion = async (sql: Sql) => {
   }
 }
 
+type Embedded = { dataDir: string; password: string; say: (line: string) => void; onExit?: (line: string) => void }
+
 /**
- * Opens the embedded Postgres. A program owns it by a session advisory lock, and is refused while another program
- * does. A command uses what runs; only where it started Postgres itself does it own and end it.
+ * Opens the embedded Postgres, starting it where it does not run. A program owns it and ends it, and is refused while
+ * another program does; commands use it, and the last of them ends it where no program runs.
  */
-export const openEmbedded = async (
-  role: Role,
-  options: { dataDir: string; password: string; say: (line: string) => void; onExit?: (line: string) => void },
-): Promise<Database> => {
+export const openEmbedded = async (role: Role, options: Embedded): Promise<Database> => {
   const deadline = Date.now() + waitLimit
   for (;;) {
     const postgres = await startEmbeddedPostgres(options)
-    if (role === 'command' && postgres.reused) return attached(postgres)
-    const lock = openSql(postgres.url, { max: 1, name: `hubbub ${role} ${process.pid}` })
-    // A command that ends its own Postgres may take it away in this moment; then it is started again.
-    const owner = await takeLock(lock).catch(() => 'gone' as const)
-    if (owner === 'us') return owned(postgres, lock)
-    await lock.end({ timeout: 1 })
-    if (owner !== 'gone' && owner.role === 'program' && (role === 'command' || isAlive(owner.pid))) {
-      if (role === 'command') return attached(postgres)
-      throw new StartError(`Hubbub is running already on ${options.dataDir} (pid ${owner.pid}).`)
-    }
+    const locks = openLocks(postgres.url, role)
+    // The last command may end it in this moment; then it is started again.
+    const opened = await openUnder(locks, role, options.dataDir, postgres).catch((error: unknown) => {
+      if (isUnavailable(error)) return undefined
+      throw error
+    })
+    if (opened) return opened
+    await locks.end({ timeout: 1 })
     if (Date.now() > deadline) throw new StartError(`The data in ${options.dataDir} is still in use by another Hubbub.`)
     await pause(100)
   }
 }
 
-const attached = ({ url }: EmbeddedPostgres): Database => {
-  const sql = openSql(url, { max: 2, name: `hubbub command ${process.pid}` })
-  return { url, sql, close: () => sql.end({ timeout: 5 }) }
+const openUnder = async (
+  locks: Sql,
+  role: Role,
+  dataDir: string,
+  { url, stop }: EmbeddedPostgres,
+): Promise<Database | undefined> => {
+  if (role === 'command') {
+    await joinUsers(locks)
+    return database(url, 2, async () => {
+      if (await leaveUsers(locks)) await stop()
+      await locks.end({ timeout: 1 })
+    })
+  }
+  const owner = await takeOwnership(locks)
+  if (owner === 'us') {
+    return database(url, 20, async () => {
+      await stop()
+      await locks.end({ timeout: 1 })
+    })
+  }
+  if (owner !== 'gone' && owner.role === 'program' && isAlive(owner.pid)) {
+    await locks.end({ timeout: 1 })
+    throw new StartError(`Hubbub is running already on ${dataDir} (pid ${owner.pid}).`)
+  }
+  return undefined
 }
 
-const owned = (postgres: EmbeddedPostgres, lock: Sql): Database => {
-  const sql = openSql(postgres.url, { name: `hubbub ${process.pid}` })
+const database = (url: string, max: number, release: () => Promise<void>): Database => {
+  const sql = openSql(url, { max, name: `hubbub ${process.pid}` })
   return {
-    url: postgres.url,
+    url,
     sql,
     close: async () => {
       await sql.end({ timeout: 5 })
-      await postgres.stop()
-      await lock.end({ timeout: 1 })
+      await release()
     },
   }
-}
-
-const takeLock = async (lock: Sql): Promise<'us' | 'gone' | { role: Role; pid: number }> => {
-  const [row] = await lock<{ taken: boolean }[]>`select pg_try_advisory_lock(${ownerLock}) as taken`
-  if (row?.taken) return 'us'
-  const [owner] = await lock<{ name: string }[]>`
-    select a.application_name as name from pg_locks l join pg_stat_activity a using (pid)
-     where l.locktype = 'advisory' and l.objid = ${ownerLock} and l.granted`
-  const [, role, pid] = /^hubbub (program|command) (\d+)$/.exec(owner?.name ?? '') ?? []
-  return role === undefined ? 'gone' : { role: role === 'program' ? 'program' : 'command', pid: Number(pid) }
 }
 
 const isAlive = (pid: number): boolean => {
