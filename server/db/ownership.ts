@@ -1,7 +1,7 @@
 /** Who the embedded Postgres belongs to: one program, or, where none runs, the commands that use it together. */
 
 import { setTimeout as pause } from 'node:timers/promises'
-import { openSql, type Sql } from './sql.ts'
+import { isUnavailable, openSql, type Sql } from './sql.ts'
 
 /** Who uses it: the program itself, or a command beside it. */
 export type Role = 'program' | 'command'
@@ -32,14 +32,20 @@ export const joinUsers = async (locks: Sql): Promise<void> => {
 
 /** Returns whether a command that is done is the last user: then no program runs, and nobody else can join. */
 export const leaveUsers = async (locks: Sql): Promise<boolean> => {
-  await locks`select pg_advisory_unlock_shared(${usersLock})`
-  for (;;) {
-    const owner = await takeOwnership(locks)
-    if (owner === 'us') break
-    if (owner !== 'gone' && owner.role === 'program') return false
-    // Another command is asking the same question.
-    await pause(20)
+  try {
+    await locks`select pg_advisory_unlock_shared(${usersLock})`
+    for (;;) {
+      const owner = await takeOwnership(locks)
+      if (owner === 'us') break
+      if (owner !== 'gone' && owner.role === 'program') return false
+      // Another command is asking the same question.
+      await pause(20)
+    }
+    const [row] = await locks<{ alone: boolean }[]>`select pg_try_advisory_lock(${usersLock}) as alone`
+    return row?.alone ?? false
+  } catch (error) {
+    // Another command was the last one, and has ended it since we left.
+    if (isUnavailable(error)) return false
+    throw error
   }
-  const [row] = await locks<{ alone: boolean }[]>`select pg_try_advisory_lock(${usersLock}) as alone`
-  return row?.alone ?? false
 }
