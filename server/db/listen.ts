@@ -19,6 +19,8 @@ export const listen = (
     idle_timeout: 0,
     max_lifetime: null,
     connect_timeout: 5,
+    // See openSql: nothing catches what that query throws.
+    fetch_types: false,
     connection: { application_name: 'hubbub listener' },
     onnotify: (_channel: string, payload: string) => onNotice(payload),
     onclose: () => {
