@@ -3,7 +3,11 @@
 import { z } from 'zod'
 import { StartError } from './errors.ts'
 
-const port = z.coerce.number().int().min(0).max(65535)
+const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
+  const error = `must be a whole number ${max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`}`
+  return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error })
+}
+const port = whole(0, 65_535)
 const roles = ['rest', 'realtime', 'worker'] as const
 
 const trusted = z.union([z.enum(['loopback', 'linklocal', 'uniquelocal']), z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
@@ -40,9 +44,9 @@ const environment = z.object({
       'must be true, or a list of addresses and networks such as loopback, 10.0.0.0/8',
     )
     .optional(),
-  RATE_LIMIT_PER_MINUTE: z.coerce.number().int().min(0).default(120),
-  MAX_CHANNELS_PER_SOCKET: z.coerce.number().int().min(1).default(200),
-  SEND_BUFFER_BYTES: z.coerce.number().int().min(16_384).default(1_048_576),
+  RATE_LIMIT_PER_MINUTE: whole(0).default(120),
+  MAX_CHANNELS_PER_SOCKET: whole(1).default(200),
+  SEND_BUFFER_BYTES: whole(16_384).default(1_048_576),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
@@ -51,6 +55,10 @@ export type Config = z.infer<typeof environment>
 /** Variables of the design that this version does not serve; setting one must not pass in silence. */
 const later = {
   REDIS_URL: 'the Redis bus comes with a later version; unset it to run everything in one process',
+  PUSHER_APPS: 'further apps come with a later version; unset it to serve the one of the chat',
+  TLS_CERT_FILE: 'TLS comes with a later version; unset it and put a proxy in front',
+  TLS_KEY_FILE: 'TLS comes with a later version; unset it and put a proxy in front',
+  REALTIME_PATH_PREFIX: 'a path prefix comes with a later version; unset it',
 } as const
 
 /** Reads the configuration; a value that cannot be used is one line naming its variable. An empty value is unset. */

@@ -26,6 +26,8 @@ it.each([
   ['ROLES', { ROLES: 'rest' }],
   ['ROLES', { ROLES: 'realtime,worker' }],
   ['REDIS_URL', { REDIS_URL: 'redis://127.0.0.1:6379' }],
+  ['TLS_CERT_FILE', { TLS_CERT_FILE: 'cert.pem' }],
+  ['PUSHER_APPS', { PUSHER_APPS: 'apps.json' }],
   ['BOOTSTRAP_API_KEY', { BOOTSTRAP_API_KEY: 'secret' }],
   ['BOOTSTRAP_API_KEY', { BOOTSTRAP_API_KEY: `mr_live_${'x'.repeat(21)}` }],
   ['RATE_LIMIT_PER_MINUTE', { RATE_LIMIT_PER_MINUTE: '-1' }],
