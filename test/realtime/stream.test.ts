@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createStream, type Stream } from '../../realtime/stream.ts'
+import { createStream, type ReadHistory, type Stream } from '../../realtime/stream.ts'
 import { type StreamEvent, toStreamEvent, typingEvent } from '../../schema/events.ts'
 import { createFakeLog, createTestLogger, type FakeLog } from './start-realtime.ts'
 
@@ -41,6 +41,19 @@ afterEach(() => {
   expect(vi.getTimerCount()).toBe(0)
   vi.useRealTimers()
 })
+
+/** A log that has been read but does not answer until it is told to. */
+const heldHistory = (held: { history: ReadHistory }) => {
+  let release: () => void = () => undefined
+  const history: ReadHistory = async (...asked) => {
+    const rows = await held.history(...asked)
+    await new Promise<void>((resolve) => {
+      release = resolve
+    })
+    return rows
+  }
+  return { history, answer: () => release() }
+}
 
 describe('a stream in good weather', () => {
   test('delivers each event the moment it arrives, and reads nothing', async () => {
@@ -154,16 +167,8 @@ describe('a stream in bad weather', () => {
   })
 
   test('stays in order when new events arrive while the log is read', async () => {
-    let answer: () => void = () => undefined
-    const { stream, heard } = startStream(log, {
-      history: async (...asked) => {
-        const rows = await log.history(...asked)
-        await new Promise<void>((resolve) => {
-          answer = resolve
-        })
-        return rows
-      },
-    })
+    const { history, answer } = heldHistory(log)
+    const { stream, heard } = startStream(log, { history })
     await stream.follow()
     const [, second] = write(2)
     if (second) stream.receive(second)
@@ -179,16 +184,8 @@ describe('a stream in bad weather', () => {
   })
 
   test('takes the late event itself when it arrives while the log is read', async () => {
-    let answer: () => void = () => undefined
-    const { stream, heard } = startStream(log, {
-      history: async (...asked) => {
-        const rows = await log.history(...asked)
-        await new Promise<void>((resolve) => {
-          answer = resolve
-        })
-        return rows
-      },
-    })
+    const { history, answer } = heldHistory(log)
+    const { stream, heard } = startStream(log, { history })
     await stream.follow()
     const [first, second] = write(2)
     if (second) stream.receive(second)
