@@ -2,7 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { StartError } from '../../schema/errors.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded.ts'
+import { startEmbeddedPostgres } from './embedded/embedded.ts'
 import { joinUsers, leaveUsers, openLocks, type Role, takeOwnership } from './ownership.ts'
 import { isUnavailable, openSql, type Sql } from './sql.ts'
 
@@ -50,12 +50,22 @@ export const openEmbedded = async (role: Role, options: Embedded): Promise<Datab
   const deadline = Date.now() + waitLimit
   for (;;) {
     const postgres = await startEmbeddedPostgres(options)
-    const locks = openLocks(postgres.url, role)
+    // Ours until it is closed: without its locks another program might start on the same data.
+    let ours = false
+    const locks = openLocks(postgres.url, role, () => {
+      if (ours) options.onExit?.(`Postgres (pid ${postgres.pid}) has ended; start again to recover.`)
+    })
+    const release = async (isEnding: boolean) => {
+      ours = false
+      if (isEnding) await postgres.stop()
+      await locks.end({ timeout: 1 })
+    }
     // The last command may end it in this moment; then it is started again.
-    const opened = await openUnder(locks, role, options.dataDir, postgres).catch((error: unknown) => {
+    const opened = await openUnder(locks, role, { ...options, url: postgres.url, release }).catch((error: unknown) => {
       if (isUnavailable(error)) return undefined
       throw error
     })
+    ours = opened !== undefined && role === 'program'
     if (opened) return opened
     await locks.end({ timeout: 1 })
     if (Date.now() > deadline) throw new StartError(`The data in ${options.dataDir} is still in use by another Hubbub.`)
@@ -66,23 +76,14 @@ export const openEmbedded = async (role: Role, options: Embedded): Promise<Datab
 const openUnder = async (
   locks: Sql,
   role: Role,
-  dataDir: string,
-  { url, stop }: EmbeddedPostgres,
+  { url, dataDir, release }: { url: string; dataDir: string; release: (isEnding: boolean) => Promise<void> },
 ): Promise<Database | undefined> => {
   if (role === 'command') {
     await joinUsers(locks)
-    return database(url, 2, async () => {
-      if (await leaveUsers(locks)) await stop()
-      await locks.end({ timeout: 1 })
-    })
+    return database(url, 2, async () => release(await leaveUsers(locks)))
   }
   const owner = await takeOwnership(locks)
-  if (owner === 'us') {
-    return database(url, 20, async () => {
-      await stop()
-      await locks.end({ timeout: 1 })
-    })
-  }
+  if (owner === 'us') return database(url, 20, () => release(true))
   if (owner !== 'gone' && owner.role === 'program' && isAlive(owner.pid)) {
     await locks.end({ timeout: 1 })
     throw new StartError(`Hubbub is running already on ${dataDir} (pid ${owner.pid}).`)

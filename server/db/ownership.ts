@@ -10,9 +10,9 @@ export type Role = 'program' | 'command'
 const ownerLock = 4_821_000
 const usersLock = 4_821_003
 
-/** Opens the one connection whose session holds the locks; its name tells others who does. */
-export const openLocks = (url: string, role: Role): Sql =>
-  openSql(url, { max: 1, name: `hubbub ${role} ${process.pid}` })
+/** Opens the one connection whose session holds the locks; its name tells others who does. `onLost`: it has ended. */
+export const openLocks = (url: string, role: Role, onLost: () => void): Sql =>
+  openSql(url, { max: 1, name: `hubbub ${role} ${process.pid}`, onClose: onLost })
 
 /** Makes the session the owner, until it ends; else tells who is, or 'gone' where that one is just leaving. */
 export const takeOwnership = async (locks: Sql): Promise<'us' | 'gone' | { role: Role; pid: number }> => {

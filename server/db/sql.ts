@@ -16,11 +16,18 @@ export type Queryable = Sql | Tx
 /** A piece of SQL that goes into a statement. */
 export type Fragment = postgres.PendingQuery<postgres.Row[]>
 
-/** Opens a pool; connections are made when first needed. `name` is what Postgres shows of them. */
-export const openSql = (url: string, { max = 20, name }: { max?: number; name: string }): Sql =>
+/**
+ * Opens a pool; connections are made when first needed. `name` is what Postgres shows of them. With `onClose`, which
+ * hears of each connection that ends, none is ended for its age: its session may hold something.
+ */
+export const openSql = (
+  url: string,
+  { max = 20, name, onClose }: { max?: number; name: string; onClose?: (() => void) | undefined },
+): Sql =>
   guardTransactions(
     postgres(url, {
       max,
+      ...(onClose ? { onclose: onClose, max_lifetime: null } : {}),
       connect_timeout: 5,
       connection: { application_name: name },
       onnotice: () => undefined,

@@ -88,8 +88,18 @@ it('a Postgres that ends under the program ends the program with one line', asyn
   const ended = new Promise((done) => program.child.once('close', done))
   process.kill(postgresOf(place) ?? 0, 'SIGINT')
   expect(await ended).toBe(1)
-  expect(program.output()).toMatch(/"level":60.*Postgres \(pid \d+\) ended/)
+  expect(program.output()).toMatch(/"level":60.*Postgres \(pid \d+\) (has )?ended/)
   expect(existsSync(place)).toBe(true)
+})
+
+it('a Postgres that was reused and then ends does so too', async () => {
+  const place = await makePlace()
+  await (await startProgram({ DATA_DIR: place })).kill()
+  const program = await startForTest({ DATA_DIR: place })
+  const ended = new Promise((done) => program.child.once('close', done))
+  process.kill(postgresOf(place) ?? 0, 'SIGKILL')
+  expect(await ended).toBe(1)
+  expect(program.output()).toMatch(/"level":60.*Postgres \(pid \d+\) has ended/)
 })
 
 it('a data directory that cannot be made is one line', async () => {
