@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createMemoryBus } from './realtime/bus/memory.ts'
 import { createRealtime } from './realtime/realtime.ts'
+import { loadUws } from './realtime/transport/uws.ts'
 import { type Config, readConfig } from './schema/config.ts'
 import { HubbubError, StartError } from './schema/errors.ts'
 import { bootstrap } from './server/bootstrap.ts'
@@ -57,6 +58,8 @@ const open = async (
 }
 
 const start = async (config: Config) => {
+  // Before anything is opened: where the addon does not load, nothing is left behind.
+  loadUws()
   const logger = createLogger(config.LOG_LEVEL)
   const { database, secrets } = await open(config, 'program', (line) => {
     logger.fatal(line)

@@ -1,7 +1,8 @@
 /** The transport over uWebSockets.js: all that is known of it is known here. */
 
+import type uWS from 'uWebSockets.js'
 import type { us_listen_socket, WebSocket, WebSocketBehavior } from 'uWebSockets.js'
-import uWS from 'uWebSockets.js'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { StartError } from '../../schema/errors.ts'
 import type { Logger } from '../logger.ts'
@@ -15,6 +16,19 @@ declare module 'uWebSockets.js' {
   }
 }
 
+/** Loads the native addon; a StartError where there is none for this machine. Cheap when it is loaded already. */
+export const loadUws = (load: (name: string) => typeof uWS = createRequire(import.meta.url)): typeof uWS => {
+  try {
+    return load('uWebSockets.js')
+  } catch (error) {
+    const { platform, arch, version } = process
+    throw new StartError(
+      `uWebSockets.js does not load here (Node ${version}, ${platform} ${arch}): use Node 20 on Linux with glibc 2.27 or newer, or see "The native package" in the README.`,
+      { cause: error },
+    )
+  }
+}
+
 /** Makes a transport. `maxFrame` bounds what a client may send, `sendBuffer` what may wait for a slow one, in bytes. */
 export const createUwsTransport = ({
   maxFrame,
@@ -25,7 +39,8 @@ export const createUwsTransport = ({
   sendBuffer: number
   logger: Logger
 }): Transport => {
-  const app = uWS.App()
+  const uws = loadUws()
+  const app = uws.App()
   let token: us_listen_socket | undefined
 
   return {
@@ -42,11 +57,11 @@ export const createUwsTransport = ({
         app.listen(host, port, exclusively, (opened) => resolve(opened || undefined))
       })
       if (token === undefined) throw await refusedPort(host, port)
-      return uWS.us_socket_local_port(token)
+      return uws.us_socket_local_port(token)
     },
 
     stop: () => {
-      if (token !== undefined) uWS.us_listen_socket_close(token)
+      if (token !== undefined) uws.us_listen_socket_close(token)
       token = undefined
     },
 
@@ -109,7 +124,7 @@ const behavior = <Owner>(
     closeOnBackpressureLimit: 1,
     idleTimeout: 120,
     sendPingsAutomatically: true,
-    compression: uWS.DISABLED,
+    compression: loadUws().DISABLED,
 
     upgrade: (res, req, context) => {
       res.onAborted(() => logger.debug({}, 'an upgrade was aborted'))

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { loadUws } from '../../realtime/transport/uws.ts'
 import { addressText } from '../../realtime/transport/uws-http.ts'
+import { StartError } from '../../schema/errors.ts'
 
 const address = (text: string): string => addressText(new TextEncoder().encode(text).buffer)
 
@@ -11,4 +13,12 @@ test('an IPv4 address that arrives mapped into IPv6 is told as itself', () => {
 test('any other address is told as it is', () => {
   expect(address('127.0.0.1')).toBe('127.0.0.1')
   expect(address('2001:0db8:0000:0000:0000:0000:0000:0001')).toBe('2001:0db8:0000:0000:0000:0000:0000:0001')
+})
+
+test('a machine without a build of the addon is told so in one line', () => {
+  const load = () => {
+    throw new Error('This version supports only ...\n\nError: Cannot find module')
+  }
+  expect(() => loadUws(load)).toThrow(StartError)
+  expect(() => loadUws(load)).toThrow(/^uWebSockets.js does not load here \(Node v\d[^\n]+README\.$/)
 })
