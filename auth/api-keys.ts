@@ -1,7 +1,6 @@
 /** API keys: their form, how they are kept, and what one may do. */
 
 import { createHash } from 'node:crypto'
-import type { KeyScope } from '../schema/ids.ts'
 import { randomToken } from './random.ts'
 
 /** Returns a new key, to be shown once. */
@@ -13,8 +12,8 @@ export const isApiKey = (text: string): boolean => /^mr_live_[A-Za-z0-9_-]{22,20
 /** Returns what is stored of a secret that is random: its SHA-256. Looking up by it is timing-safe by construction. */
 export const hashSecret = (secret: string): Buffer => createHash('sha256').update(secret).digest()
 
-/** What is known of a key that was found. */
-export type KeyState = { scopes: readonly KeyScope[]; expires_at: Date | null; revoked_at: Date | null }
+/** What ends a key. */
+export type KeyState = { expires_at: Date | null; revoked_at: Date | null }
 
 /** Returns why a key opens nothing any more; undefined if it is good at `now`. */
 export const keyRefusal = (key: KeyState, now: Date): 'revoked' | 'expired' | undefined => {

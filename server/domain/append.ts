@@ -8,11 +8,14 @@ import { conversationUpdateFacts, loggedEventColumns, messageFacts } from './fac
 import type { Claim } from './idempotency.ts'
 import { newId } from './ids.ts'
 
+/** Who may append; system lines are written with an opening only. */
+type AppendedType = Exclude<SenderType, 'system'>
+
 /** A message to be appended, with who says it; `contactId` only where the visitor does. */
 export type MessageDraft = {
   workspace: Workspace
   conversation: string
-  senderType: SenderType
+  senderType: AppendedType
   senderId: string | null
   author: string | null
   contactId: number | null
@@ -55,7 +58,7 @@ const asleep = "c.state in ('closed', 'snoozed')"
  * `workspace_id + 0` keeps the planner on the unique index: a plan made while the tables were small would walk the
  * workspace's rows.
  */
-const statement = (senderType: SenderType, isClaimed: boolean): string => {
+const statement = (senderType: AppendedType, isClaimed: boolean): string => {
   const visitor = senderType === 'visitor'
   const heard = visitor || senderType === 'agent'
   const count = visitor ? 2 : 1
@@ -126,6 +129,9 @@ const statement = (senderType: SenderType, isClaimed: boolean): string => {
     select ${loggedEventColumns('$10::text')} from e order by e.seq`
 }
 
-const both = (senderType: SenderType) => ({ free: statement(senderType, false), claimed: statement(senderType, true) })
+const both = (senderType: AppendedType) => ({
+  free: statement(senderType, false),
+  claimed: statement(senderType, true),
+})
 
-const statements = { visitor: both('visitor'), agent: both('agent'), note: both('note'), system: both('system') }
+const statements = { visitor: both('visitor'), agent: both('agent'), note: both('note') }

@@ -20,9 +20,12 @@ export const readConversation = async (
         select ${sql.unsafe(conversationFacts)} as facts
           from conversations c where c.workspace_id = ${workspace.id} and c.public_id = ${id}`
     : []
-  if (!found) throw new HubbubError('not_found', 'No such conversation.')
+  if (!found) throw noConversation()
   return found.facts
 }
+
+/** Returns the error for an id that names no conversation of the workspace. */
+export const noConversation = (): HubbubError => new HubbubError('not_found', 'No such conversation.')
 
 /** Opens a conversation toward a contact, in the name of an agent, with a first message or empty. */
 export const openConversation = async (

@@ -1,6 +1,6 @@
 /** API keys: making, revoking and finding them. */
 
-import { hashSecret, isApiKey, mintApiKey } from '../../auth/api-keys.ts'
+import { hashSecret, isApiKey, type KeyState, mintApiKey } from '../../auth/api-keys.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import { isId, type KeyScope } from '../../schema/ids.ts'
 import type { Queryable, Sql } from '../db/sql.ts'
@@ -11,7 +11,7 @@ import { newId } from './ids.ts'
 export const keyChanges = 'hubbub_keys'
 
 /** A key that was found, with what it opens. */
-export type FoundKey = { scope: AgentScope; scopes: KeyScope[]; expires_at: Date | null; revoked_at: Date | null }
+export type FoundKey = KeyState & { scope: AgentScope }
 
 /** Creates a key and returns it with its text, which is kept nowhere. */
 export const createKey = async (
@@ -62,7 +62,6 @@ export const findKey = async (sql: Sql, text: string): Promise<FoundKey | undefi
       key: { publicId: key_id, scopes, expiresAt: expires_at },
       user: { publicId: user_id, name: user_name },
     },
-    scopes,
     expires_at,
     revoked_at,
   }

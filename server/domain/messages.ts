@@ -5,6 +5,7 @@ import { isId } from '../../schema/ids.ts'
 import { type Sql, violatedUnique } from '../db/sql.ts'
 import { appendMessage, type MessageDraft } from './append.ts'
 import type { AgentScope, Context, VisitorScope, Workspace } from './context.ts'
+import { noConversation } from './conversations.ts'
 import { type MessageFacts, messageFacts } from './facts.ts'
 import { type Claim, type Settled, settle } from './idempotency.ts'
 import { recordStatement } from './record.ts'
@@ -160,5 +161,3 @@ const messageByClientId = async (
   if (!found) throw noConversation()
   return found.facts
 }
-
-const noConversation = () => new HubbubError('not_found', 'No such conversation.')

@@ -6,7 +6,7 @@ import { caps, type UpdateConversation } from '../../schema/muro.ts'
 import type { Tx } from '../db/sql.ts'
 import { mergeMetadata } from './attributes.ts'
 import type { AgentScope, Context, Workspace } from './context.ts'
-import { readConversation } from './conversations.ts'
+import { noConversation, readConversation } from './conversations.ts'
 import { type ConversationFacts, conversationUpdateFacts } from './facts.ts'
 import { record } from './record.ts'
 
@@ -23,30 +23,25 @@ export const updateConversation = async (
     const changes = await changesOf(tx, workspace, row, patch)
     const changed = Object.keys(changes.told)
     if (changed.length > 0) {
-      const visitorHears = changed.includes('status')
+      const seq = row.seq + 1
+      const publicSeq = changes.told.status ? row.public_seq + 1 : null
       const first = await log.take(workspace, 1)
-      const [updated] = await tx<{ payload: Record<string, unknown>; public_seq: number }[]>`
-        update conversations c set
-               ${tx({ ...changes.columns, seq: row.seq + 1, public_seq: row.public_seq + (visitorHears ? 1 : 0) })},
+      await tx`
+        update conversations set
+               ${tx({ ...changes.columns, seq, public_seq: publicSeq ?? row.public_seq })},
                updated_at = clock_timestamp()
-         where c.id = ${row.id}
-        returning c.public_seq`
+         where id = ${row.id}`
       if (changes.told.status) {
         await tx`update conversation_activity set closed = ${patch.status === 'closed'} where conversation_id = ${row.id}`
       }
       const [told] = await tx<{ payload: Record<string, unknown> }[]>`
         select ${tx.unsafe(conversationUpdateFacts('changed.names'))} as payload
           from conversations c, (select array_to_json(${changed}::text[]) as names) changed where c.id = ${row.id}`
-      if (!updated || !told) throw new Error(`conversation ${id} vanished under its lock`)
+      if (!told) throw new Error(`conversation ${id} vanished under its lock`)
       await log.write(workspace, first, [
         {
           type: 'conversation.update',
-          conversation: {
-            id: row.id,
-            publicId: id,
-            seq: row.seq + 1,
-            publicSeq: visitorHears ? updated.public_seq : null,
-          },
+          conversation: { id: row.id, publicId: id, seq, publicSeq },
           payload: told.payload,
         },
       ])
@@ -72,7 +67,7 @@ const lockConversation = async (tx: Tx, workspace: Workspace, id: string): Promi
           from conversations where workspace_id = ${workspace.id} and public_id = ${id}
            for no key update`
     : []
-  if (!row) throw new HubbubError('not_found', 'No such conversation.')
+  if (!row) throw noConversation()
   return row
 }
 

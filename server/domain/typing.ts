@@ -1,9 +1,9 @@
 /** Typing: told to who listens, kept nowhere. */
 
-import { HubbubError } from '../../schema/errors.ts'
 import { typingEvent } from '../../schema/events.ts'
 import { isId } from '../../schema/ids.ts'
 import type { AgentScope, Context } from './context.ts'
+import { noConversation } from './conversations.ts'
 import { type Claim, recordOnce, type Settled } from './idempotency.ts'
 import { tell } from './record.ts'
 
@@ -19,7 +19,7 @@ export const showTyping = async (
     const [found] = isId('conversation', conversation)
       ? await tx`select 1 from conversations where workspace_id = ${workspace.id} and public_id = ${conversation}`
       : []
-    if (!found) throw new HubbubError('not_found', 'No such conversation.')
+    if (!found) throw noConversation()
     return true as const
   })
   if (!settled.replayed) {
