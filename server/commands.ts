@@ -2,14 +2,13 @@
 
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
-import { HubbubError } from '../schema/errors.ts'
 import { keyScopes } from '../schema/ids.ts'
 import { email, shortText } from '../schema/text.ts'
 import { isoTime } from '../schema/time.ts'
-import type { Sql, Tx } from './db/sql.ts'
+import { type Sql, transact } from './db/sql.ts'
 import { createKey, revokeKey } from './domain/keys.ts'
 import { createSite } from './domain/sites.ts'
-import { createUser, createWorkspace, findUser, findWorkspace } from './domain/workspaces.ts'
+import { createUser, createWorkspace, findUser, findWorkspace, workspaceOfKey } from './domain/workspaces.ts'
 
 export const usage = `Usage: hubbub COMMAND
 
@@ -129,22 +128,4 @@ const options = <T>(contract: z.ZodType<T>, values: Values): T => {
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]
   throw new UsageError(`--${issue?.path[0]?.toString()}: ${issue?.message}`)
-}
-
-// A key's own id names its workspace, so that revoking in a hurry needs nothing else.
-const workspaceOfKey = async (sql: Sql, id: string, named: string | undefined) => {
-  if (named !== undefined) return await findWorkspace(sql, named)
-  const [workspace] = await sql<{ id: number; publicId: string }[]>`
-    select w.id, w.public_id as "publicId" from api_keys k join workspaces w on w.id = k.workspace_id
-     where k.public_id = ${id}`
-  if (!workspace) throw new HubbubError('not_found', 'No such key.')
-  return workspace
-}
-
-const transact = async <T>(sql: Sql, write: (tx: Tx) => Promise<T>): Promise<T> => {
-  const outcome: { value?: T } = {}
-  await sql.begin(async (tx) => {
-    outcome.value = await write(tx)
-  })
-  return outcome.value as T
 }

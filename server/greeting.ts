@@ -1,6 +1,6 @@
 /** What a start prints for people. */
 
-import type { FirstStart } from './bootstrap.ts'
+import type { FirstStart } from './domain/bootstrap.ts'
 import { snippet } from './snippet.ts'
 
 type Addresses = { api: string; realtime: string; appId: string; appKey: string }

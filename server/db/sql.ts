@@ -42,6 +42,16 @@ export const openSql = (
     }),
   )
 
+/** Runs a write in one transaction and returns its value as it is; the driver's own type unwraps arrays of promises. */
+export const transact = async <T>(sql: Sql, write: (tx: Tx) => Promise<T>): Promise<T> => {
+  const outcome: { value?: T } = {}
+  await sql.begin(async (tx) => {
+    outcome.value = await write(tx)
+  })
+  // Set, or `begin` has thrown.
+  return outcome.value as T
+}
+
 // When a statement fails, the driver rolls back; where it failed because the connection is gone, that write throws
 // where nothing catches it, and would end the program (github.com/porsager/postgres/issues/1208). So a transaction
 // whose connection is lost never fails by itself: the driver rejects `begin` when it sees the connection close.

@@ -8,7 +8,7 @@ import {
   type StreamEvent,
   toStreamEvent,
 } from '../../schema/events.ts'
-import type { Sql, Tx } from '../db/sql.ts'
+import { type Sql, type Tx, transact } from '../db/sql.ts'
 import type { Context, Workspace } from './context.ts'
 import { newId } from './ids.ts'
 
@@ -30,17 +30,16 @@ export type Log = {
 /** Runs a write in one transaction; what it logged is published after the commit, in order. */
 export const record = async <T>({ sql, bus }: Context, write: (tx: Tx, log: Log) => Promise<T>): Promise<T> => {
   const logged: LoggedEvent[] = []
-  const outcome: { answer?: T } = {}
-  await sql.begin(async (tx) => {
-    outcome.answer = await write(tx, {
+  const answer = await transact(sql, (tx) =>
+    write(tx, {
       take: (workspace, count) => takeNumbers(tx, workspace, count),
       write: async (workspace, first, drafts) => {
         logged.push(...(await writeEvents(tx, workspace, first, drafts)))
       },
-    })
-  })
+    }),
+  )
   publish(bus, logged)
-  return outcome.answer as T
+  return answer
 }
 
 /** Runs a write that is one statement and returns the events it logged; they are published once it has committed. */

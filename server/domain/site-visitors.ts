@@ -46,18 +46,31 @@ export const findVisitor = async (sql: Sql, site: Site, token: string): Promise<
   return { workspace: site.workspace, conversation: { publicId: conversation }, contact }
 }
 
+/** Lets a token open a conversation; `name` is what its holder is called there. A token opens one only. */
+export const insertSession = async (
+  tx: Tx,
+  session: {
+    siteId: number
+    kind: 'visitor_token' | 'conversation_token'
+    token: string
+    contactId: number
+    conversationId: number
+    name: string
+  },
+): Promise<void> => {
+  const { siteId, kind, token, contactId, conversationId, name } = session
+  await tx`
+    insert into contact_sessions (site_id, kind, token_hash, contact_id, conversation_id, name)
+    values (${siteId}, ${kind}, ${hashSecret(token)}, ${contactId}, ${conversationId}, ${name})`
+}
+
 const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visitorToken }: Arrival) => {
   const place = await reserveConversation(tx, site.workspace)
   const contact = await findOrInsertContact(tx, site, name, email)
   const conversationToken = `ct_${randomToken()}`
-  for (const [kind, token] of [
-    ['visitor_token', visitorToken],
-    ['conversation_token', conversationToken],
-  ] as const) {
-    await tx`
-      insert into contact_sessions (site_id, kind, token_hash, contact_id, conversation_id, name)
-      values (${site.id}, ${kind}, ${hashSecret(token)}, ${contact.id}, ${place.rowId}, ${name})`
-  }
+  const session = { siteId: site.id, contactId: contact.id, conversationId: place.rowId, name }
+  await insertSession(tx, { ...session, kind: 'visitor_token', token: visitorToken })
+  await insertSession(tx, { ...session, kind: 'conversation_token', token: conversationToken })
   if (contact.isNew) await tellNewContact(tx, log, site, { rowId: contact.id, id: contact.publicId })
   else if (contact.isNamed) {
     await tellContact(tx, log, site, contact.publicId, await log.take(site.workspace, 1), ['name'])

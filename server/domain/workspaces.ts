@@ -30,6 +30,16 @@ export const findWorkspace = async (sql: Queryable, id?: string): Promise<Worksp
   return workspace
 }
 
+/** Returns the workspace of an API key, so that revoking in a hurry needs no other id; the named one where one is. */
+export const workspaceOfKey = async (sql: Queryable, keyId: string, named?: string): Promise<Workspace> => {
+  if (named !== undefined) return await findWorkspace(sql, named)
+  const [workspace] = await sql<Workspace[]>`
+    select w.id, w.public_id as "publicId" from api_keys k join workspaces w on w.id = k.workspace_id
+     where k.public_id = ${keyId}`
+  if (!workspace) throw new HubbubError('not_found', 'No such key.')
+  return workspace
+}
+
 /** Creates a user of the workspace. */
 export const createUser = async (
   tx: Tx,

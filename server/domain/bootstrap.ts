@@ -1,16 +1,17 @@
 /** The first start: what a fresh installation is given so that it can be used at once. */
 
-import { hashSecret } from '../auth/api-keys.ts'
-import { randomToken } from '../auth/random.ts'
-import type { Tx } from './db/sql.ts'
-import { insertContact, tellNewContact } from './domain/contacts.ts'
-import type { Context, Workspace } from './domain/context.ts'
-import { nextNumber } from './domain/counters.ts'
-import { createKey } from './domain/keys.ts'
-import { insertConversation, reserveConversation } from './domain/openings.ts'
-import { record } from './domain/record.ts'
-import { createSite } from './domain/sites.ts'
-import { createUser, createWorkspace, findUser } from './domain/workspaces.ts'
+import { hashSecret } from '../../auth/api-keys.ts'
+import { randomToken } from '../../auth/random.ts'
+import type { Tx } from '../db/sql.ts'
+import { insertContact, tellNewContact } from './contacts.ts'
+import type { Context, Workspace } from './context.ts'
+import { nextNumber } from './counters.ts'
+import { createKey } from './keys.ts'
+import { insertConversation, reserveConversation } from './openings.ts'
+import { record } from './record.ts'
+import { insertSession } from './site-visitors.ts'
+import { createSite } from './sites.ts'
+import { createUser, createWorkspace, findUser } from './workspaces.ts'
 
 /** What was made: shown once. `apiKey` is absent where it was given by BOOTSTRAP_API_KEY. */
 export type FirstStart = {
@@ -50,9 +51,14 @@ export const bootstrap = async (context: Context, bootstrapKey: string | undefin
     const visitor = { name: 'First visitor', email: null }
     const contact = await insertContact(tx, { workspace, number, siteId: site.rowId, ...visitor })
     const visitorToken = `vt_${randomToken()}`
-    await tx`
-      insert into contact_sessions (site_id, kind, token_hash, contact_id, conversation_id, name)
-      values (${site.rowId}, 'visitor_token', ${hashSecret(visitorToken)}, ${contact.rowId}, ${place.rowId}, ${visitor.name})`
+    await insertSession(tx, {
+      siteId: site.rowId,
+      kind: 'visitor_token',
+      token: visitorToken,
+      contactId: contact.rowId,
+      conversationId: place.rowId,
+      name: visitor.name,
+    })
     await tellNewContact(tx, log, { workspace }, contact)
     await insertConversation(tx, log, {
       workspace,
