@@ -12,7 +12,8 @@ export default defineConfig({
           name: 'behaviour',
           include: ['test/**/*.test.ts'],
           exclude: ['test/layout/**'],
-          globalSetup: ['test/support/postgres-setup.ts'],
+          // Redis first: where it is missing, nothing has been started yet.
+          globalSetup: ['test/support/redis-setup.ts', 'test/support/postgres-setup.ts'],
         },
       },
     ],

@@ -1,9 +1,12 @@
 /** The bus inside one process: what is published is received in the same turn. */
 
-import type { Bus, Receive } from './bus.ts'
+import type { Bus, BusListener } from './bus.ts'
 
 /** Makes a bus for one process. What `receive` throws goes to `onError`, never to the publisher. */
-export const createMemoryBus = (receive: Receive, onError: (error: unknown) => void = warn): Bus => {
+export const createMemoryBus = (
+  { receive }: Pick<BusListener, 'receive'>,
+  onError: (error: unknown) => void = warn,
+): Bus => {
   const subjects = new Set<string>()
   let closed = false
 
@@ -22,6 +25,7 @@ export const createMemoryBus = (receive: Receive, onError: (error: unknown) => v
     unsubscribe: (subject) => {
       subjects.delete(subject)
     },
+    isUp: () => !closed,
     close: async () => {
       closed = true
       subjects.clear()

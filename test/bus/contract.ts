@@ -1,38 +1,25 @@
 /** What every bus must do; each implementation runs this suite. */
 
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Bus, Receive } from '../../realtime/bus/bus.ts'
-
-type Heard = { subject: string; message: string }
+import type { Bus, BusListener } from '../../realtime/bus/bus.ts'
+import { createRecorder } from './recorder.ts'
 
 /** Runs the suite on the buses that `make` makes; they are closed after each test. */
-export const busContract = (name: string, make: (receive: Receive) => Bus | Promise<Bus>): void => {
+export const busContract = (name: string, make: (listener: BusListener) => Bus | Promise<Bus>): void => {
   describe(name, () => {
     let opened: Bus[] = []
 
-    const start = async (receive?: Receive) => {
-      const heard: Heard[] = []
-      const waiters = new Set<() => void>()
-      const bus = await make((subject, message) => {
-        heard.push({ subject, message })
-        for (const wake of waiters) wake()
-        receive?.(subject, message)
-      })
+    const start = async (receive?: BusListener['receive']) => {
+      const recorder = createRecorder(receive)
+      const bus = await make(recorder.listener)
       opened.push(bus)
       /** Publishes a last message and returns all that was heard before it. */
-      const heardBefore = async (subject: string): Promise<Heard[]> => {
+      const heardBefore = async (subject: string) => {
         bus.publish(subject, 'the last one')
-        const isLast = () => heard.some(({ message }) => message === 'the last one')
-        await new Promise<void>((resolve) => {
-          const look = () => {
-            if (isLast()) resolve()
-          }
-          waiters.add(look)
-          look()
-        })
-        return heard.filter(({ message }) => message !== 'the last one')
+        await recorder.hears('the last one')
+        return recorder.heard.filter(({ message }) => message !== 'the last one')
       }
-      return { bus, heardBefore }
+      return { bus, heardBefore, heard: recorder.heard }
     }
 
     afterEach(async () => {
@@ -46,6 +33,13 @@ export const busContract = (name: string, make: (receive: Receive) => Bus | Prom
       bus.publish('stream:b', 'not for us')
       bus.publish('stream:a', 'for us')
       expect(await heardBefore('stream:a')).toEqual([{ subject: 'stream:a', message: 'for us' }])
+    })
+
+    test('a publisher that listens hears itself in the same turn', async () => {
+      const { bus, heard } = await start()
+      await bus.subscribe('s')
+      bus.publish('s', 'at once')
+      expect(heard).toEqual([{ subject: 's', message: 'at once' }])
     })
 
     test('messages arrive in the order in which they were published, also across subjects', async () => {
@@ -66,9 +60,8 @@ export const busContract = (name: string, make: (receive: Receive) => Bus | Prom
     test('a message arrives whole: empty, in many lines, in any script, and large', async () => {
       const { bus, heardBefore } = await start()
       await bus.subscribe('s')
-      const messages = ['', 'a\n\nb\r\n', 'ü 漢字 🙂 \u2028 \u0000', 'x'.repeat(1024 * 1024)]
-      for (const message of messages) bus.publish('s', message)
-      expect((await heardBefore('s')).map(({ message }) => message)).toEqual(messages)
+      for (const message of allKinds) bus.publish('s', message)
+      expect((await heardBefore('s')).map(({ message }) => message)).toEqual(allKinds)
     })
 
     test('subscribing twice is one subscription, which one unsubscribe ends', async () => {
@@ -90,6 +83,13 @@ export const busContract = (name: string, make: (receive: Receive) => Bus | Prom
       expect(await heardBefore('s')).toEqual([{ subject: 's', message: 'again' }])
     })
 
+    test('who leaves a subject before it is confirmed does not wait for ever', async () => {
+      const { bus } = await start()
+      const subscribing = bus.subscribe('s')
+      bus.unsubscribe('s')
+      await subscribing
+    })
+
     test('leaving a subject that nobody listens to is nothing', async () => {
       const { bus, heardBefore } = await start()
       bus.unsubscribe('never')
@@ -107,15 +107,26 @@ export const busContract = (name: string, make: (receive: Receive) => Bus | Prom
       expect((await heardBefore('s')).map(({ message }) => message)).toEqual(['bad', 'good'])
     })
 
-    test('a closed bus takes messages without a word, and hears none', async () => {
-      const heard: string[] = []
-      const { bus } = await start((_, message) => heard.push(message))
+    test('a bus is up from its start until it is closed', async () => {
+      const { bus } = await start()
+      expect(bus.isUp()).toBe(true)
+      await bus.close()
+      expect(bus.isUp()).toBe(false)
+    })
+
+    test('a closed bus takes everything without a word, and hears nothing', async () => {
+      const { bus, heard } = await start()
       await bus.subscribe('s')
       await bus.close()
       expect(() => bus.publish('s', 'too late')).not.toThrow()
       expect(() => bus.unsubscribe('s')).not.toThrow()
+      await bus.subscribe('s')
+      bus.publish('s', 'too late')
       await bus.close()
       expect(heard).toEqual([])
     })
   })
 }
+
+/** Messages of every kind. */
+export const allKinds = ['', 'a\n\nb\r\n', 'ü 漢字 🙂 \u2028 \u0000', 'x'.repeat(1024 * 1024)]
