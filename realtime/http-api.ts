@@ -1,38 +1,44 @@
-/** The HTTP side of the realtime port: Pusher's API for servers, and the probes. */
+/** The HTTP side of the realtime port: Pusher's API for servers, the probes and the metrics. */
 
 import type { AppCredentials } from '../auth/channel-signature.ts'
+import { mayReadMetrics } from '../auth/metrics-access.ts'
 import { readQuery, verifyRequest } from '../auth/request-signature.ts'
+import { type Health, presentHealth } from '../schema/health.ts'
 import { maxEventData, triggerRequest } from '../schema/pusher-http.ts'
-import type { Logger } from './logger.ts'
 import type { Relay } from './relay.ts'
 import type { HttpReply, HttpRequest } from './transport/transport.ts'
 
 /** A Pusher app. */
 export type App = AppCredentials & { id: string }
 
+/** What is shown to who operates the process. `metrics` is text for Prometheus, `metricsToken` opens it from afar. */
+export type Operations = {
+  health: () => Promise<Health>
+  metrics: () => Promise<string>
+  metricsToken?: string | undefined
+}
+
 type Answer = (request: HttpRequest) => HttpReply | Promise<HttpReply>
 
-/** Makes the answer to every HTTP request. `ready` tells whether this process can do its work. */
+/** Makes the answer to every HTTP request. */
 export const createHttpApi = ({
   app,
   relay,
-  ready,
-  logger,
+  operations,
   now = Date.now,
 }: {
   app: App
   relay: Pick<Relay, 'publish'>
-  ready: () => Promise<boolean>
-  logger: Logger
+  operations: Operations
   now?: () => number
 }): Answer => {
   const answer: Answer = (request) => {
     const { method, path } = request
     const appId = /^\/apps\/([^/]+)\/events$/.exec(path)?.[1]
     if (appId !== undefined) return method === 'POST' ? trigger(appId, request) : methodNotAllowed('POST')
-    if (path !== '/up' && path !== '/ready') return text(404, `There is no ${path} here`)
-    if (method !== 'GET' && method !== 'HEAD') return methodNotAllowed('GET, HEAD')
-    return path === '/up' ? json(200, '{"status":"up"}') : readiness()
+    const probe = probes.get(path)
+    if (!probe) return text(404, `There is no ${path} here`)
+    return method === 'GET' || method === 'HEAD' ? probe(request) : methodNotAllowed('GET, HEAD')
   }
 
   const trigger = (appId: string, request: HttpRequest): HttpReply => {
@@ -56,13 +62,20 @@ export const createHttpApi = ({
   }
 
   const readiness = async (): Promise<HttpReply> => {
-    try {
-      if (await ready()) return json(200, '{"status":"ready"}')
-    } catch (error) {
-      logger.warn({ err: error }, 'the readiness could not be told')
-    }
-    return json(503, '{"status":"not ready"}')
+    const { status, body } = presentHealth(await operations.health())
+    return json(status, JSON.stringify(body))
   }
+
+  const metrics = async (request: HttpRequest): Promise<HttpReply> =>
+    mayReadMetrics(request, operations.metricsToken)
+      ? text(200, await operations.metrics())
+      : text(404, 'There is no /metrics here')
+
+  const probes = new Map<string, Answer>([
+    ['/up', () => json(200, '{"status":"up"}')],
+    ['/ready', readiness],
+    ['/metrics', metrics],
+  ])
 
   return answer
 }

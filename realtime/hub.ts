@@ -1,6 +1,8 @@
 /** The hub: who is on which channel in this process, and one publish for all of them. */
 
 import type { PusherCode } from '../schema/pusher-codes.ts'
+import type { KeyHold } from './key-watch.ts'
+import type { Metrics } from './metrics.ts'
 import type { Socket } from './socket.ts'
 import type { Transport } from './transport/transport.ts'
 
@@ -8,8 +10,12 @@ export type Hub = {
   add(socket: Socket): void
   /** Forgets a socket that was closed, and all its memberships. */
   remove(socket: Socket): void
-  /** Joins a socket to a channel; `workspace` is whose events it hears there. */
-  join(socket: Socket, channel: string, workspace?: string): void
+  /** Joins a socket to a channel; `workspace` is whose events it hears there, `key` what opened it. */
+  join(
+    socket: Socket,
+    channel: string,
+    membership?: { workspace?: string | undefined; key?: KeyHold | undefined },
+  ): void
   leave(socket: Socket, channel: string): void
   leaveAll(socket: Socket): void
   /** Returns how many sockets of this process are on a channel. */
@@ -24,39 +30,48 @@ export type Hub = {
 /** Makes a hub. `left` is told of every membership that ends. */
 export const createHub = ({
   transport,
+  metrics,
   left,
 }: {
   transport: Pick<Transport, 'publish'>
-  left: (channel: string, workspace: string | undefined) => void
+  metrics: Pick<Metrics, 'sockets'>
+  left: (membership: {
+    socket: Socket
+    channel: string
+    workspace: string | undefined
+    key: KeyHold | undefined
+  }) => void
 }): Hub => {
   const sockets = new Map<string, Socket>()
   const channels = new Map<string, { count: number; workspace: string | undefined }>()
 
   const leave = (socket: Socket, channel: string): void => {
+    const key = socket.channels.get(channel)
     if (!socket.channels.delete(channel)) return
     socket.wire.unsubscribe(channel)
     const local = channels.get(channel)
     if (!local) return
     local.count -= 1
     if (local.count === 0) channels.delete(channel)
-    left(channel, local.workspace)
+    left({ socket, channel, workspace: local.workspace, key })
   }
 
   const leaveAll = (socket: Socket): void => {
-    for (const channel of socket.channels) leave(socket, channel)
+    for (const channel of socket.channels.keys()) leave(socket, channel)
   }
 
   return {
     add: (socket) => {
       sockets.set(socket.id, socket)
+      metrics.sockets.inc()
     },
     remove: (socket) => {
-      sockets.delete(socket.id)
+      if (sockets.delete(socket.id)) metrics.sockets.dec()
       leaveAll(socket)
     },
-    join: (socket, channel, workspace) => {
+    join: (socket, channel, { workspace, key } = {}) => {
       if (socket.channels.has(channel)) return
-      socket.channels.add(channel)
+      socket.channels.set(channel, key)
       socket.wire.subscribe(channel)
       const local = channels.get(channel)
       if (local) local.count += 1

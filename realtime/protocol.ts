@@ -12,8 +12,9 @@ import {
 } from '../schema/frames.ts'
 import { type PusherCode, pusherCodes } from '../schema/pusher-codes.ts'
 import type { Hub } from './hub.ts'
-import type { Logger } from './logger.ts'
+import type { SlowSockets } from './slow-sockets.ts'
 import { Socket } from './socket.ts'
+import type { Replays } from './streams/replays.ts'
 import type { Subscriptions } from './subscribe.ts'
 import type { TransportHandlers, UpgradeRequest } from './transport/transport.ts'
 
@@ -25,12 +26,14 @@ export const createProtocol = ({
   app,
   hub,
   subscriptions,
-  logger,
+  replays,
+  slowSockets,
 }: {
   app: Pick<AppCredentials, 'key'>
   hub: Pick<Hub, 'add' | 'remove'>
   subscriptions: Subscriptions
-  logger: Logger
+  replays: Pick<Replays, 'drained'>
+  slowSockets: SlowSockets
 }): Omit<TransportHandlers<Socket>, 'http'> => ({
   open: (wire, request) => {
     const socket = new Socket(wire)
@@ -68,12 +71,16 @@ export const createProtocol = ({
 
   binary: (socket) => socket.sendError('Binary frames are not supported: send JSON as text'),
 
-  drain: (socket) => logger.debug({ socket: socket.id }, 'a slow socket has caught up'),
+  drain: (socket) => {
+    slowSockets.drained(socket)
+    replays.drained(socket)
+  },
 
-  dropped: (socket) => logger.debug({ socket: socket.id }, 'a socket is too slow and is cut'),
+  dropped: (socket) => slowSockets.dropped(socket),
 
   close: (socket) => {
     socket.closed = true
+    slowSockets.forget(socket)
     subscriptions.forget(socket)
     hub.remove(socket)
   },

@@ -2,13 +2,18 @@
 
 import { maxClientFrame } from '../schema/frames.ts'
 import { pusherCodes } from '../schema/pusher-codes.ts'
-import type { Bus } from './bus/bus.ts'
-import { type App, createHttpApi } from './http-api.ts'
+import { type Bus, controlSubject } from './bus/bus.ts'
+import { type App, createHttpApi, type Operations } from './http-api.ts'
 import { createHub } from './hub.ts'
+import { createKeyWatch } from './key-watch.ts'
+import type { EventLog } from './log.ts'
 import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
 import { createProtocol } from './protocol.ts'
 import { createRelay } from './relay.ts'
-import { createStreams, type EventLog } from './streams.ts'
+import { createSlowSockets } from './slow-sockets.ts'
+import { createReplays } from './streams/replays.ts'
+import { createStreams } from './streams/streams.ts'
 import { createSubscriptions } from './subscribe.ts'
 import { createUwsTransport } from './transport/uws.ts'
 
@@ -17,6 +22,10 @@ export type Realtime = {
   listen(address: { host: string; port: number }): Promise<{ port: number }>
   /** Takes what arrives on the bus; never throws. */
   receive(subject: string, message: string): void
+  /** Catches up with what the bus may have lost while it was away. */
+  busReturned(): void
+  /** Compares the keys that opened subscriptions with how they stand now. */
+  recheckKeys(): void
   /** Stops accepting, closes every socket so that it comes back at once, and ends. */
   close(): Promise<void>
 }
@@ -24,60 +33,86 @@ export type Realtime = {
 /** Bounds, with their defaults: channels of a socket, bytes that may wait for a slow one. */
 export type RealtimeLimits = { channelsPerSocket?: number; sendBuffer?: number }
 
-/** Makes the realtime side. `log.workspaceOf` tells whose a conversation is; `ready` whether the process can work. */
+/** Makes the realtime side. Without a log (no database) events are told as they arrive and nothing is told again. */
 export const createRealtime = ({
   app,
   bus,
   log,
-  ready,
+  operations,
+  metrics,
   logger,
   limits: { channelsPerSocket = 200, sendBuffer = 1024 * 1024 } = {},
 }: {
   app: App
   bus: Bus
-  log: EventLog & { workspaceOf(conversationId: string): Promise<string | undefined> }
-  ready: () => Promise<boolean>
+  log: EventLog | undefined
+  operations: Operations
+  metrics: Metrics
   logger: Logger
   limits?: RealtimeLimits
 }): Realtime => {
   const transport = createUwsTransport({ maxFrame: maxClientFrame, sendBuffer, logger })
   const hub = createHub({
     transport,
-    left: (channel, workspace) => {
+    metrics,
+    left: ({ socket, channel, workspace, key }) => {
       relay.release(channel)
       if (workspace !== undefined) streams.release(workspace)
+      if (key !== undefined) keys.release(socket, key)
     },
   })
-  const relay = createRelay({ appId: app.id, bus, hub, logger })
-  const streams = createStreams({ bus, log, hub, logger })
+  const relay = createRelay({ appId: app.id, bus, hub, metrics, logger })
+  const streams = createStreams({ bus, log, hub, metrics, logger })
+  const keys = createKeyWatch({ hub, keyStates: log?.keyStates, metrics, logger })
+  const replays = createReplays({ log, metrics, logger, maxBuffered: Math.min(64 * 1024, sendBuffer / 4) })
   const subscriptions = createSubscriptions({
     app,
     hub,
     relay,
     streams,
-    workspaceOf: log.workspaceOf,
+    replays,
+    keys,
+    workspaceOf: log?.workspaceOf,
     maxChannels: channelsPerSocket,
     logger,
   })
-  const protocol = createProtocol({ app, hub, subscriptions, logger })
-  const http = createHttpApi({ app, relay, ready, logger })
+  const slowSockets = createSlowSockets({ hub, subscriptions, metrics, logger, room: sendBuffer / 2 })
+  const protocol = createProtocol({ app, hub, subscriptions, replays, slowSockets })
+  const http = createHttpApi({ app, relay, operations })
+
+  const receive = (subject: string, message: string): void => {
+    try {
+      if (subject === controlSubject) keys.receive(message)
+      else if (subject.startsWith('stream:')) streams.receive(subject, message)
+      else relay.receive(subject, message)
+    } catch (error) {
+      logger.error({ err: error, subject }, 'a message of the bus could not be taken')
+    }
+  }
+
+  const recheckKeys = (): void => {
+    keys.recheck().catch((error) => logger.warn({ err: error }, 'the keys could not be compared'))
+  }
 
   return {
-    listen: async (address) => ({ port: await transport.listen({ ...protocol, http }, address) }),
-    receive: (subject, message) => {
-      try {
-        if (subject.startsWith('stream:')) streams.receive(subject, message)
-        else relay.receive(subject, message)
-      } catch (error) {
-        logger.error({ err: error, subject }, 'a message of the bus could not be taken')
-      }
+    listen: async (address) => {
+      void bus.subscribe(controlSubject)
+      return { port: await transport.listen({ ...protocol, http }, address) }
     },
+    receive,
+    busReturned: () => {
+      void streams.check()
+      recheckKeys()
+    },
+    recheckKeys,
     close: async () => {
       transport.stop()
       hub.closeAll(pusherCodes.reconnect, 'The server restarts')
       transport.close()
+      keys.close()
       streams.close()
       relay.close()
+      bus.unsubscribe(controlSubject)
     },
   }
 }

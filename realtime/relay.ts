@@ -5,6 +5,7 @@ import { type Bus, channelSubject } from './bus/bus.ts'
 import type { Hub } from './hub.ts'
 import { createInterests } from './interests.ts'
 import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
 
 export type Relay = {
   /** Sends an event on a channel, except to one socket. `data` is told as it is, as a string. */
@@ -23,12 +24,14 @@ export const createRelay = ({
   appId,
   bus,
   hub,
+  metrics,
   logger,
   ...waits
 }: {
   appId: string
   bus: Bus
   hub: Pick<Hub, 'publish'>
+  metrics: Pick<Metrics, 'lateSubscriptions'>
   logger: Logger
   linger?: number
   wait?: number
@@ -38,6 +41,7 @@ export const createRelay = ({
     ...waits,
     start: (channel) => bus.subscribe(channelSubject(appId, channel)),
     stop: (channel) => bus.unsubscribe(channelSubject(appId, channel)),
+    late: () => metrics.lateSubscriptions.inc(),
     logger,
   })
 

@@ -3,12 +3,13 @@
 import { randomInt } from 'node:crypto'
 import { errorFrame } from '../schema/frames.ts'
 import type { PusherCode } from '../schema/pusher-codes.ts'
+import type { KeyHold } from './key-watch.ts'
 import type { Wire } from './transport/transport.ts'
 
-/** A class, since there are thousands. `channels` are those it has joined; only the hub changes them. */
+/** A class, since there are thousands. `channels` are those it has joined, by which key; only the hub changes them. */
 export class Socket {
   readonly id = newSocketId()
-  readonly channels = new Set<string>()
+  readonly channels = new Map<string, KeyHold | undefined>()
   readonly wire: Wire
   closed = false
 

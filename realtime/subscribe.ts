@@ -1,14 +1,18 @@
 /** The rules of subscribing: which channels there are, who may join them, and from when on they are heard. */
 
-import { type AppCredentials, verifyChannel } from '../auth/channel-signature.ts'
-import { type ChannelGrant, grantLifetime, readChannelGrant } from '../schema/channel-auth.ts'
-import { type ChatChannel, channelKind, chatChannel, isChannelName, maxChannelName } from '../schema/channels.ts'
+import type { AppCredentials } from '../auth/channel-signature.ts'
+import { type ChannelGrant, readChannelGrant } from '../schema/channel-auth.ts'
+import { type ChatChannel, chatChannel } from '../schema/channels.ts'
 import { refusedFrame, type SubscribeData, subscribedFrame } from '../schema/frames.ts'
 import type { Hub } from './hub.ts'
+import type { KeyWatch } from './key-watch.ts'
+import type { EventLog } from './log.ts'
 import type { Logger } from './logger.ts'
+import { brokenGrant, grantedWorkspace, nameRefusal, type Refusal, signatureRefusal, unavailable } from './refusals.ts'
 import type { Relay } from './relay.ts'
 import type { Socket } from './socket.ts'
-import type { Streams } from './streams.ts'
+import type { Replays } from './streams/replays.ts'
+import type { Streams } from './streams/streams.ts'
 
 export type Subscriptions = {
   /** Joins a socket to a channel or tells it why not; never throws. */
@@ -19,15 +23,17 @@ export type Subscriptions = {
   forget(socket: Socket): void
 }
 
-/** Why a subscription is refused: 400 name, 401 signature or key, 403 rule, 413 limit, 503 not now. */
-type Refusal = { status: 400 | 401 | 403 | 413 | 503; error: string }
+/** A subscription that is on its way, and why its key no longer opens it, once that is known. */
+type Asked = { channel: string; grant: ChannelGrant | undefined }
 
-/** Makes the subscriptions of an app. `workspaceOf` tells whose a conversation is. */
+/** Makes the subscriptions of an app. `workspaceOf` tells whose a chat channel is; undefined without a database. */
 export const createSubscriptions = ({
   app,
   hub,
   relay,
   streams,
+  replays,
+  keys,
   workspaceOf,
   maxChannels,
   logger,
@@ -36,60 +42,91 @@ export const createSubscriptions = ({
   app: AppCredentials
   hub: Pick<Hub, 'join' | 'leave' | 'workspace'>
   relay: Pick<Relay, 'hold' | 'release'>
-  streams: Pick<Streams, 'follow' | 'release'>
-  workspaceOf: (conversationId: string) => Promise<string | undefined>
+  streams: Pick<Streams, 'follow' | 'release' | 'of'>
+  replays: Pick<Replays, 'run' | 'drained'>
+  keys: Pick<KeyWatch, 'refusal' | 'hold'>
+  workspaceOf: EventLog['workspaceOf'] | undefined
   maxChannels: number
   logger: Logger
   now?: () => number
 }): Subscriptions => {
   // Kept here and not at the socket: nearly all sockets wait for nothing.
-  const pending = new Map<Socket, Set<{ channel: string }>>()
+  const pending = new Map<Socket, Set<Asked>>()
 
   const subscribe = (socket: Socket, request: SubscribeData): void => {
     const { channel } = request
+    // What is on its way already is answered once.
+    if (askedFor(socket, channel)) return
     if (socket.channels.has(channel)) {
       socket.send(subscribedFrame(channel))
       return
     }
     const refusal = nameRefusal(channel) ?? limitRefusal(socket) ?? signatureRefusal(app, socket, request)
-    if (refusal) refuse(socket, channel, refusal)
-    else ask(socket, request)
-  }
-
-  const ask = (socket: Socket, request: SubscribeData): void => {
-    const asked = { channel: request.channel }
+    const chat = chatChannel(channel)
+    const grant = chat && readChannelGrant(request.channel_data)
+    if (refusal || grant === 'broken') {
+      refuse(socket, channel, refusal ?? brokenGrant)
+      return
+    }
+    const asked = { channel, grant }
     pending.set(socket, (pending.get(socket) ?? new Set()).add(asked))
-    admit(socket, request, asked).catch((error) => {
-      logger.error({ err: error, ...asked }, 'a subscription failed')
-      if (settle(socket, asked)) refuse(socket, asked.channel, { status: 503, error: 'Not available now, try again' })
+    admit(socket, asked, chat).catch((error) => {
+      logger.error({ err: error, channel }, 'a subscription failed')
+      if (settle(socket, asked)) refuse(socket, channel, unavailable)
     })
   }
 
-  const admit = async (socket: Socket, request: SubscribeData, asked: { channel: string }): Promise<void> => {
-    const { channel } = asked
-    const workspace = await listenedWorkspace(request)
+  const admit = async (socket: Socket, asked: Asked, chat: ChatChannel | undefined): Promise<void> => {
+    const { channel, grant } = asked
+    const workspace = chat && (await workspaceHeard(channel, chat, grant))
     if (typeof workspace === 'object') {
       if (settle(socket, asked)) refuse(socket, channel, workspace)
       return
     }
-    if (!pending.get(socket)?.has(asked)) return
+    if (!isPending(socket, asked)) return
     await Promise.all([relay.hold(channel), workspace === undefined ? undefined : streams.follow(workspace)])
-
-    // One turn from here to the join: no event may come before the confirmation, and none get lost after it.
-    const wanted = settle(socket, asked)
-    if (wanted) socket.send(subscribedFrame(channel))
-    if (wanted && !socket.closed && !socket.channels.has(channel)) return hub.join(socket, channel, workspace)
+    const joined = await enter(socket, asked, chat, workspace)
+    if (joined) return
     relay.release(channel)
     if (workspace !== undefined) streams.release(workspace)
   }
 
-  /** Returns whose chat is heard on a channel, undefined on a general one, or why this socket may not hear it. */
-  const listenedWorkspace = async ({ channel, channel_data }: SubscribeData): Promise<string | undefined | Refusal> => {
-    const chat = chatChannel(channel)
-    if (!chat) return undefined
-    const grant = readChannelGrant(channel_data)
-    const workspace = grant === undefined ? await operatorWorkspace(chat) : grantedWorkspace(chat, grant, now() / 1000)
-    if (workspace === undefined) return { status: 403, error: `There is no conversation ${chat.id}` }
+  /** Confirms a subscription, tells what was missed, and joins; returns whether the socket is on the channel then. */
+  const enter = async (
+    socket: Socket,
+    asked: Asked,
+    chat: ChatChannel | undefined,
+    workspace: string | undefined,
+  ): Promise<boolean> => {
+    const { channel, grant } = asked
+    const stream = workspace === undefined ? undefined : streams.of(workspace)
+    let joined = false
+    const join = (): void => {
+      if (!settle(socket, asked) || socket.closed) return
+      hub.join(socket, channel, { workspace, key: keys.hold(socket, grant) })
+      joined = true
+    }
+    const isWanted = (): boolean => isPending(socket, asked) && !socket.closed && keys.refusal(grant) === undefined
+    // One turn from the confirmation to the join: no event may come before the one, and none get lost before the other.
+    if (isWanted()) {
+      const since = grant?.since
+      const isNew = since === undefined || !chat || !stream || workspace === undefined
+      socket.send(subscribedFrame(channel, isNew && chat?.audience !== 'visitor' ? stream?.position() : undefined))
+      if (isNew) join()
+      else await replays.run({ socket, channel, chat, workspace, stream, since, isWanted, join })
+    }
+    const revoked = keys.refusal(grant)
+    if (settle(socket, asked) && revoked !== undefined) refuse(socket, channel, { status: 401, error: revoked })
+    return joined
+  }
+
+  /** Returns whose chat is heard on a channel, or why this socket may not hear it. */
+  const workspaceHeard = async (
+    channel: string,
+    chat: ChatChannel,
+    grant: ChannelGrant | undefined,
+  ): Promise<string | Refusal> => {
+    const workspace = grant ? grantedWorkspace(chat, grant, now() / 1000) : await operatorWorkspace(chat)
     const served = hub.workspace(channel)
     if (typeof workspace === 'string' && served !== undefined && served !== workspace) {
       return { status: 403, error: `${channel} is not of this workspace` }
@@ -102,11 +139,20 @@ export const createSubscriptions = ({
       ? undefined
       : { status: 413, error: `A socket may be subscribed to ${maxChannels} channels at most` }
 
-  const operatorWorkspace = async ({ audience, id }: ChatChannel): Promise<string | undefined> =>
-    audience === 'org' ? id : workspaceOf(id)
+  const operatorWorkspace = async (chat: ChatChannel): Promise<string | Refusal> => {
+    if (chat.audience === 'org') return chat.id
+    if (!workspaceOf)
+      return { status: 503, error: 'This node has no database: subscribe with a grant of the authorizer' }
+    return (await workspaceOf(chat)) ?? { status: 403, error: `There is no ${chat.id}` }
+  }
 
-  /** Returns whether the socket still wants the channel, and that it no longer waits for it. */
-  const settle = (socket: Socket, asked: { channel: string }): boolean => {
+  const askedFor = (socket: Socket, channel: string): Asked | undefined =>
+    [...(pending.get(socket) ?? [])].find((asked) => asked.channel === channel)
+
+  const isPending = (socket: Socket, asked: Asked): boolean => pending.get(socket)?.has(asked) ?? false
+
+  /** Returns whether the socket still wanted the channel, and that it no longer waits for it. */
+  const settle = (socket: Socket, asked: Asked): boolean => {
     const waiting = pending.get(socket)
     const wanted = waiting?.delete(asked) ?? false
     if (waiting?.size === 0) pending.delete(socket)
@@ -116,11 +162,13 @@ export const createSubscriptions = ({
   return {
     subscribe,
     unsubscribe: (socket, channel) => {
-      for (const asked of pending.get(socket) ?? []) if (asked.channel === channel) settle(socket, asked)
+      const asked = askedFor(socket, channel)
+      if (asked) settle(socket, asked)
       hub.leave(socket, channel)
     },
     forget: (socket) => {
       pending.delete(socket)
+      replays.drained(socket)
     },
   }
 }
@@ -129,46 +177,4 @@ export const createSubscriptions = ({
 const refuse = (socket: Socket, channel: string, { status, error }: Refusal): void => {
   socket.send(refusedFrame(channel, error, status))
   socket.sendError(error)
-}
-
-const nameRefusal = (channel: string): Refusal | undefined => {
-  if (channel.startsWith('#')) return { status: 400, error: 'Channels of users (#) are not available' }
-  if (!isChannelName(channel)) {
-    return {
-      status: 400,
-      error: `A channel name has 1 to ${maxChannelName} characters of A-Z a-z 0-9 _ - = @ , . ;`,
-    }
-  }
-  const { access, cached } = channelKind(channel)
-  if (access === 'presence') return { status: 400, error: 'Presence channels are not available' }
-  if (cached) return { status: 400, error: 'Cache channels are not available' }
-  return undefined
-}
-
-const signatureRefusal = (
-  app: AppCredentials,
-  socket: Socket,
-  { channel, auth, channel_data }: SubscribeData,
-): Refusal | undefined => {
-  if (channelKind(channel).access === 'public') return undefined
-  const signature = verifyChannel(app, auth, socket.id, channel, channel_data)
-  if (signature === 'valid') return undefined
-  if (signature === 'missing') return { status: 401, error: `Subscribing to ${channel} needs a signature (auth)` }
-  if (signature === 'wrong_key') return { status: 401, error: 'Invalid key in subscription auth data' }
-  const signed = typeof channel_data === 'string' ? `${socket.id}:${channel}:<channel_data>` : `${socket.id}:${channel}`
-  return { status: 401, error: `Invalid signature: Expected HMAC SHA256 hex digest of ${signed}` }
-}
-
-const grantedWorkspace = (
-  { audience, id }: ChatChannel,
-  grant: ChannelGrant | 'broken',
-  seconds: number,
-): string | Refusal => {
-  if (grant === 'broken') return { status: 401, error: 'The grant in channel_data is broken' }
-  if (Math.abs(seconds - grant.iat) > grantLifetime) {
-    return { status: 401, error: `The grant in channel_data is not of the last ${grantLifetime} seconds` }
-  }
-  if (grant.exp !== undefined && grant.exp <= seconds) return { status: 401, error: 'API key expired' }
-  if (audience === 'org' && grant.workspace !== id) return { status: 403, error: `${id} is not of this workspace` }
-  return grant.workspace
 }

@@ -1,22 +1,39 @@
 /** What the authorizer is asked, and the grant that it signs into `channel_data`. */
 
 import { z } from 'zod'
+import { readSince, type Since } from './recovery.ts'
 
 /** The request of pusher-js, as a form or as JSON. */
-export const channelAuthRequest = z.object({
+export const channelAuthRequest = z.looseObject({
   socket_id: z.string().regex(/^\d+\.\d+$/, 'must look like 123.456'),
   channel_name: z.string().min(1).max(200),
 })
 
 /**
- * Who was let in, signed with the subscription: an API key (`key_…`), or the visitor of the conversation.
- * `iat` and `exp` are unix seconds; a hub refuses a grant older than `grantLifetime`.
+ * Returns what a request says was seen last on its channel: `since[CHANNEL]=n` in a form, `"since": {"CHANNEL": n}` in
+ * JSON, or a bare `since`, which is right for a client of one channel. Undefined: nothing.
+ */
+export const sinceOf = (request: z.infer<typeof channelAuthRequest>): Since | undefined => {
+  const { channel_name, since } = request
+  const named = request[`since[${channel_name}]`]
+  if (named !== undefined) return readSince(named)
+  if (typeof since !== 'object' || since === null) return readSince(since)
+  const entry = Object.entries(since).find(([channel]) => channel === channel_name)
+  return readSince(entry?.[1])
+}
+
+/**
+ * Who was let in, signed with the subscription: an API key (`key_…`) as it stood at `version`, or the visitor of the
+ * conversation. `iat` and `exp` are unix seconds; a hub refuses a grant older than `grantLifetime`. `since` is what the
+ * subscriber saw last.
  */
 export const channelGrant = z.object({
   workspace: z.string(),
   key: z.string().optional(),
+  version: z.number().int().optional(),
   iat: z.number().int(),
   exp: z.number().int().optional(),
+  since: z.union([z.int().min(0), z.literal('invalid')]).optional(),
 })
 
 export type ChannelGrant = z.infer<typeof channelGrant>

@@ -20,20 +20,24 @@ export const channelKind = (name: string): ChannelKind => {
   }
 }
 
-/** A channel that the chat core speaks on. `id` is the workspace's (`org_…`) or the conversation's (`cnv_…`). */
-export type ChatChannel = { audience: 'org' | 'conv' | 'visitor'; id: string }
+/** A channel that the chat core speaks on. `id` is the workspace's (`org_…`), the site's or the conversation's. */
+export type ChatChannel = { audience: 'org' | 'site' | 'conv' | 'visitor'; id: string }
 
 /** Returns the chat channel a name stands for; undefined for a general Pusher channel. */
 export const chatChannel = (name: string): ChatChannel | undefined => {
-  const match = /^private-(?:(org)-(org_\w+)|(conv|visitor)-(cnv_\w+))$/.exec(name)
-  if (!match) return undefined
-  const [, org, orgId, thread, conversationId] = match
-  if (org && orgId) return { audience: 'org', id: orgId }
-  if (thread && conversationId) return { audience: thread === 'conv' ? 'conv' : 'visitor', id: conversationId }
+  const match =
+    /^private-(?:org-(?<org>org_\w+)|site-(?<site>web_\w+)|conv-(?<conv>cnv_\w+)|visitor-(?<visitor>cnv_\w+))$/.exec(
+      name,
+    )
+  for (const audience of ['org', 'site', 'conv', 'visitor'] as const) {
+    const id = match?.groups?.[audience]
+    if (id !== undefined) return { audience, id }
+  }
   return undefined
 }
 
 /** Names the chat channels. */
 export const orgChannel = (workspace: string): string => `private-org-${workspace}`
+export const siteChannel = (site: string): string => `private-site-${site}`
 export const convChannel = (conversation: string): string => `private-conv-${conversation}`
 export const visitorChannel = (conversation: string): string => `private-visitor-${conversation}`

@@ -8,7 +8,16 @@ const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
   return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error })
 }
 const port = whole(0, 65_535)
-const roles = ['rest', 'realtime', 'worker'] as const
+/** The parts of the program; all three run where ROLES does not say otherwise. */
+export const roles = ['rest', 'realtime', 'worker'] as const
+
+/** A part of the program: it may run alone or with the others in one process. */
+export type Role = (typeof roles)[number]
+
+const roleList = z
+  .string()
+  .transform((text) => [...new Set(text.split(',').map((role) => role.trim()))])
+  .pipe(z.array(z.enum(roles, { error: ({ input }) => `${input} is not one of ${roles.join(', ')}` })))
 
 const trusted = z.union([z.enum(['loopback', 'linklocal', 'uniquelocal']), z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
 
@@ -21,8 +30,12 @@ const environment = z.object({
     .string()
     .regex(/^postgres(ql)?:\/\//, 'must begin with postgres:// or postgresql://')
     .optional(),
-  REDIS_URL: z.string().optional(),
-  ROLES: z.string().default(roles.join(',')),
+  REDIS_URL: z
+    .string()
+    .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
+    .refine((url) => !url.includes(','), 'a Redis Cluster comes with a later version; name one server')
+    .optional(),
+  ROLES: roleList.default([...roles]),
   PUSHER_APP_ID: z.string().regex(/^\d+$/, 'must be digits').optional(),
   PUSHER_APP_KEY: z
     .string()
@@ -47,6 +60,7 @@ const environment = z.object({
   RATE_LIMIT_PER_MINUTE: whole(0).default(120),
   MAX_CHANNELS_PER_SOCKET: whole(1).default(200),
   SEND_BUFFER_BYTES: whole(16_384).default(1_048_576),
+  METRICS_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
@@ -54,7 +68,6 @@ export type Config = z.infer<typeof environment>
 
 /** Variables of the design that this version does not serve; setting one must not pass in silence. */
 const later = {
-  REDIS_URL: 'the Redis bus comes with a later version; unset it to run everything in one process',
   PUSHER_APPS: 'further apps come with a later version; unset it to serve the one of the chat',
   TLS_CERT_FILE: 'TLS comes with a later version; unset it and put a proxy in front',
   TLS_KEY_FILE: 'TLS comes with a later version; unset it and put a proxy in front',
@@ -67,23 +80,26 @@ export const readConfig = (env: Record<string, string | undefined>): Config => {
   const parsed = environment.safeParse(given)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]
-    throw new StartError(`${issue?.path.join('.')}: ${issue?.message}`)
+    throw new StartError(`${issue?.path[0]?.toString()}: ${issue?.message}`)
   }
   for (const [variable, reason] of Object.entries(later)) {
     if (given[variable] !== undefined) throw new StartError(`${variable}: ${reason}`)
   }
-  checkRoles(parsed.data)
   checkApp(parsed.data)
+  checkRoles(parsed.data)
   return parsed.data
 }
 
-const checkRoles = ({ ROLES }: Config) => {
-  const asked = new Set(ROLES.split(',').map((role) => role.trim()))
-  for (const role of asked) {
-    if (!roles.some((known) => known === role)) throw new StartError(`ROLES: ${role} is not one of ${roles.join(', ')}`)
+// Processes that share a chat find each other through what they are all given.
+const checkRoles = ({ ROLES, REDIS_URL, DATABASE_URL, PUSHER_APP_SECRET }: Config) => {
+  if (ROLES.length === roles.length) return
+  const apart = `ROLES: ${ROLES.join(',')} runs apart from the other roles and`
+  if (REDIS_URL === undefined) throw new StartError(`${apart} needs REDIS_URL, the bus between them`)
+  if (PUSHER_APP_SECRET === undefined) {
+    throw new StartError(`${apart} needs PUSHER_APP_ID, PUSHER_APP_KEY and PUSHER_APP_SECRET, the same for all`)
   }
-  if (asked.size < roles.length) {
-    throw new StartError('ROLES: roles apart need REDIS_URL, which this version does not serve; unset ROLES')
+  if (DATABASE_URL === undefined && ROLES.some((role) => role !== 'realtime')) {
+    throw new StartError(`${apart} needs DATABASE_URL, since only a process with all roles brings its own Postgres`)
   }
 }
 

@@ -22,9 +22,12 @@ export const connectedFrame = (socketId: string, activityTimeout: number): strin
 
 export const pongFrame = '{"event":"pusher:pong","data":{}}'
 
-/** Writes the confirmation of a subscription. Its data is always a string: several SDKs break without. */
-export const subscribedFrame = (channel: string): string =>
-  eventFrame(channel, 'pusher_internal:subscription_succeeded', '{}')
+/**
+ * Writes the confirmation of a subscription. Its data is always a string: several SDKs break without. `seq` is the
+ * position from which on a chat channel is heard: the `since` of a client that is cut before it has heard anything.
+ */
+export const subscribedFrame = (channel: string, seq?: number): string =>
+  eventFrame(channel, 'pusher_internal:subscription_succeeded', JSON.stringify({ seq }))
 
 /** Writes the refusal of a subscription: 400 name, 401 signature or key, 403 rule, 413 limit. */
 export const refusedFrame = (channel: string, error: string, status: number): string =>

@@ -2,11 +2,11 @@
 
 import { z } from 'zod'
 import { publicId } from './ids.ts'
-import { boundedText, email, jsonObject, shortText } from './text.ts'
+import { boundedText, email, isStorable, jsonObject, shortText } from './text.ts'
 import { isoTime } from './time.ts'
 
 /** The caps that the API documents, in bytes of UTF-8 or in pieces. */
-export const caps = { content: 32 * 1024, metadata: 16 * 1024, tags: 50, tag: 64, body: 1024 * 1024 } as const
+export const caps = { content: 32 * 1024, metadata: 16 * 1024, tags: 50, tag: 64, q: 128, body: 1024 * 1024 } as const
 
 const content = boundedText(caps.content, '32 KB')
 const limit = z.coerce.number().int().min(1).max(100).default(25)
@@ -15,10 +15,17 @@ const cursor = z.string().min(1).max(500).optional()
 export const shownStatuses = ['open', 'closed', 'snoozed'] as const
 const status = z.enum(shownStatuses)
 
+// An empty search box finds all, as if it were not there.
+const searched = z
+  .string()
+  .refine(isStorable, 'must not contain NUL or broken Unicode')
+  .trim()
+  .refine((text) => [...text].length <= caps.q, `must have at most ${caps.q} characters`)
+  .transform((text) => text || undefined)
+
 export const listConversations = z.object({
   status: status.optional(),
-  // Ignored, it would answer what was not asked for.
-  q: z.undefined('search comes with a later version; leave it out').optional(),
+  q: searched.optional(),
   cursor,
   limit,
 })

@@ -4,7 +4,16 @@
 export type UpgradeRequest = { path: string; query: string; origin: string; address: string }
 
 /** A whole HTTP request. `method` is in upper case; `path` and `query` are raw, `body` is bounded by the transport. */
-export type HttpRequest = { method: string; path: string; query: string; body: Uint8Array; address: string }
+export type HttpRequest = {
+  method: string
+  path: string
+  query: string
+  body: Uint8Array
+  address: string
+  authorization: string
+  /** Whether a proxy says that it forwards the request for someone else. */
+  isForwarded: boolean
+}
 
 /** The answer to an HTTP request. */
 export type HttpReply = { status: number; headers: Record<string, string>; body: string }
@@ -12,8 +21,14 @@ export type HttpReply = { status: number; headers: Record<string, string>; body:
 /** The transport's end of one socket. Everything is ignored once it is closed. */
 export type Wire = {
   send(frame: string): void
+  /** Runs what sends many frames, so that they leave together. */
+  batch(send: () => void): void
+  /** Returns how many bytes wait for a reader that is slower than the writer. */
+  buffered(): number
   /** Closes with a code and a reason of at most 123 bytes; the close handler is called before this returns. */
   close(code: number, reason: string): void
+  /** Ends it without a goodbye. */
+  cut(): void
   subscribe(topic: string): void
   unsubscribe(topic: string): void
 }
@@ -26,7 +41,7 @@ export type TransportHandlers<Owner> = {
   binary(owner: Owner): void
   /** A socket whose buffer was full has room again. */
   drain(owner: Owner): void
-  /** A frame did not fit into a socket's buffer; the transport closes the socket. */
+  /** A frame did not fit into a socket's buffer and is lost to it. */
   dropped(owner: Owner): void
   close(owner: Owner, code: number): void
   http(request: HttpRequest): HttpReply | Promise<HttpReply>

@@ -23,6 +23,8 @@ export const serveHttp =
     const path = req.getUrl()
     const query = rawQuery(req)
     const address = addressText(res.getRemoteAddressAsText())
+    const authorization = req.getHeader('authorization')
+    const isForwarded = req.getHeader('x-forwarded-for') !== '' || req.getHeader('forwarded') !== ''
 
     const reply = (answered: HttpReply): void => {
       if (!aborted) write(res, method, answered)
@@ -33,7 +35,8 @@ export const serveHttp =
     }
     readBody(res, (body) => {
       try {
-        const answered = body ? answer({ method, path, query, body, address }) : tooLarge
+        const request = body && { method, path, query, body, address, authorization, isForwarded }
+        const answered = request ? answer(request) : tooLarge
         if (answered instanceof Promise) answered.then(reply).catch(failed)
         else reply(answered)
       } catch (error) {

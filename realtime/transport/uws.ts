@@ -91,8 +91,20 @@ class UwsWire implements Wire {
     if (!this.closed) this.#socket.send(frame)
   }
 
+  batch(send: () => void): void {
+    if (!this.closed) this.#socket.cork(send)
+  }
+
+  buffered(): number {
+    return this.closed ? 0 : this.#socket.getBufferedAmount()
+  }
+
   close(code: number, reason: string): void {
     if (!this.closed) this.#socket.end(code, reason)
+  }
+
+  cut(): void {
+    if (!this.closed) this.#socket.close()
   }
 
   subscribe(topic: string): void {
@@ -121,7 +133,7 @@ const behavior = <Owner>(
   return {
     maxPayloadLength: maxFrame,
     maxBackpressure: sendBuffer,
-    closeOnBackpressureLimit: 1,
+    closeOnBackpressureLimit: 0,
     idleTimeout: 120,
     sendPingsAutomatically: true,
     compression: loadUws().DISABLED,

@@ -82,7 +82,7 @@ describe('who hears an event', () => {
     const visitor = await listener('org_1', 'private-visitor-cnv_1')
     const user = { id: 'usr_1', name: 'Ada' }
     for (const isPrivate of [true, false]) {
-      const event = typingEvent({ workspace: 'org_1', conversation: 'cnv_1', user, isPrivate })
+      const event = typingEvent({ workspace: 'org_1', site: 'web_1', conversation: 'cnv_1', user, isPrivate })
       server.bus.publish(streamSubject('org_1'), encodeStreamEvent(event))
     }
     expect((await agent.next()).data).toMatch('"is_private":true')

@@ -1,15 +1,16 @@
 import { createHash, createHmac } from 'node:crypto'
 import PusherServer from 'pusher'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Health } from '../../schema/health.ts'
 import type { RawSocket } from '../support/raw-socket.ts'
 import { app, grantedSubscribe, type Started, startRealtime } from './start-realtime.ts'
 
 let server: Started
-let isReady: () => Promise<boolean>
+let health: Health
 
 beforeEach(async () => {
-  isReady = async () => true
-  server = await startRealtime({ ready: () => isReady() })
+  health = { isReady: true, database: 'up', bus: 'up' }
+  server = await startRealtime({ health: async () => health, metricsToken: 'a-token-for-metrics' })
 })
 
 afterEach(() => server.stop())
@@ -234,11 +235,22 @@ describe('the probes', () => {
     expect((await get('/up', 'POST')).status).toBe(405)
   })
 
-  test('it is ready when it says so, and not when it says no or cannot tell', async () => {
-    expect(await get('/ready')).toEqual({ status: 200, body: '{"status":"ready"}', type: 'application/json' })
-    isReady = async () => false
-    expect(await get('/ready')).toEqual({ status: 503, body: '{"status":"not ready"}', type: 'application/json' })
-    isReady = () => Promise.reject(new Error('no database'))
-    expect((await get('/ready')).status).toBe(503)
+  test('it is ready when it says so, not when it says no, and tells how its parts are', async () => {
+    const type = 'application/json'
+    const ready = '{"status":"ready","database":"up","bus":"up"}'
+    expect(await get('/ready')).toEqual({ status: 200, body: ready, type })
+    health = { isReady: true, database: 'up', bus: 'down' }
+    expect(await get('/ready')).toEqual({ status: 200, body: '{"status":"ready","database":"up","bus":"down"}', type })
+    health = { isReady: false, bus: 'down' }
+    expect(await get('/ready')).toEqual({ status: 503, body: '{"status":"not ready","bus":"down"}', type })
+  })
+
+  test('this machine reads the metrics; who asks through a proxy needs the token', async () => {
+    const read = (headers: Record<string, string>) => fetch(server.url('/metrics'), { headers })
+    expect(await (await read({})).text()).toMatch(/^hubbub_sockets 0$/m)
+    const forwarded = { 'X-Forwarded-For': '203.0.113.9' }
+    expect((await read(forwarded)).status).toBe(404)
+    expect((await read({ ...forwarded, Authorization: 'Bearer another-token' })).status).toBe(404)
+    expect((await read({ ...forwarded, Authorization: 'Bearer a-token-for-metrics' })).status).toBe(200)
   })
 })

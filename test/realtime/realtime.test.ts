@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { channelSubject } from '../../realtime/bus/bus.ts'
 import { createMemoryBus } from '../../realtime/bus/memory.ts'
+import { createMetrics } from '../../realtime/metrics.ts'
 import { createRealtime } from '../../realtime/realtime.ts'
 import { StartError } from '../../schema/errors.ts'
 import { eventFrame } from '../../schema/frames.ts'
@@ -26,9 +27,10 @@ afterEach(() => server.stop())
 const another = () =>
   createRealtime({
     app,
-    bus: createMemoryBus(() => undefined),
+    bus: createMemoryBus({ receive: () => undefined }),
     log: createFakeLog(),
-    ready: async () => true,
+    operations: { health: async () => ({ isReady: true, bus: 'up' }), metrics: async () => '' },
+    metrics: createMetrics(),
     logger: createTestLogger(),
   })
 
@@ -90,7 +92,7 @@ describe('closing', () => {
 })
 
 describe('a slow socket', () => {
-  test('is cut when a megabyte waits for it, and nobody else misses a frame', async () => {
+  test('is told to come back when a megabyte waits for it and it reads again, and nobody else misses a frame', async () => {
     const slow = await server.connect()
     const quick = await server.connect()
     for (const { socket, id } of [slow, quick]) {
@@ -103,8 +105,17 @@ describe('a slow socket', () => {
       server.bus.publish(channelSubject(app.id, 'private-a'), `\n${frame}`)
       expect((await quick.socket.next()).data).toMatch(`{"n":${n},`)
     }
+    const heard = slow.socket.frames.length
     slow.socket.resume()
-    expect((await slow.socket.closed).code).toBe(1006)
+    const { code, reason } = await slow.socket.closed
+    expect({ code, reason }).toEqual({ code: 4100, reason: 'This socket does not keep up: reconnect and recover' })
     expect(await quick.socket.settle()).toEqual([])
+    // What it did hear has no hole: it can come back and say what it saw last.
+    const frames = slow.socket.frames.slice(heard)
+    const numbers = frames.filter(({ event }) => event === 'big').map((frame) => JSON.parse(String(frame.data)).n)
+    expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, n) => (numbers[0] ?? 0) + n))
+    expect(numbers.length).toBeLessThan(100)
+    expect(frames.at(-1)).toMatchObject({ event: 'pusher:error', data: { code: 4100 } })
+    expect(await server.metrics.text()).toMatch(/^hubbub_slow_sockets_total 1$/m)
   })
 })

@@ -2,28 +2,43 @@
 
 import { createServer } from 'node:net'
 import { signChannel } from '../../auth/channel-signature.ts'
-import { type Bus, streamSubject } from '../../realtime/bus/bus.ts'
+import { type Bus, type BusListener, streamSubject } from '../../realtime/bus/bus.ts'
 import { createMemoryBus } from '../../realtime/bus/memory.ts'
 import type { App } from '../../realtime/http-api.ts'
+import type { EventLog } from '../../realtime/log.ts'
 import type { Logger } from '../../realtime/logger.ts'
+import { createMetrics } from '../../realtime/metrics.ts'
 import { createRealtime, type RealtimeLimits } from '../../realtime/realtime.ts'
-import { writeChannelData } from '../../schema/channel-auth.ts'
-import { encodeStreamEvent, type LoggedEvent, toStreamEvent } from '../../schema/events.ts'
+import { type ChannelGrant, writeChannelData } from '../../schema/channel-auth.ts'
+import { type ChatChannel, chatChannel } from '../../schema/channels.ts'
+import { encodeStreamEvent, type LoggedEvent, tellingsOf, toStreamEvent } from '../../schema/events.ts'
+import type { Health } from '../../schema/health.ts'
+import type { KeyStanding } from '../../schema/key-notice.ts'
+import { type Missed, type MissedRequest, maxReplay } from '../../schema/recovery.ts'
 import { dataOf, openRawSocket, type RawSocket } from '../support/raw-socket.ts'
 
 export const app: App = { id: '3', key: 'app-key', secret: 'app-secret' }
 
 export type FakeLog = ReturnType<typeof createFakeLog>
 
-/** A log in memory. `fail` makes the next reads fail; `reads` and `headReads` count what was asked. */
+/**
+ * A log in memory. `failures` makes the next reads fail; `reads`, `headReads` and `missedReads` count what was asked.
+ * `keys` are those that are known; the events up to `pruned` are gone.
+ */
 export const createFakeLog = () => {
   const events: LoggedEvent[] = []
   const conversations = new Map<string, string>()
+  const keys = new Map<string, KeyStanding>()
   const log = {
     events,
     conversations,
+    keys,
     reads: 0,
     headReads: 0,
+    missedReads: 0,
+    pruned: 0,
+    /** What a read of what was missed waits for before it answers. */
+    gate: Promise.resolve(),
     failures: 0,
     /** Writes the next event of a workspace, as a commit does, without telling anyone. */
     append: (workspace: string, change: Partial<LoggedEvent> = {}): LoggedEvent => {
@@ -34,6 +49,7 @@ export const createFakeLog = () => {
         seq,
         id: `evt_${seq}`,
         type: 'message.new',
+        site: 'web_1',
         conversation,
         conversation_seq: seq,
         public_seq: seq,
@@ -62,11 +78,37 @@ export const createFakeLog = () => {
       failIfAsked()
       return events.filter((event) => event.workspace === workspace && event.seq > after).slice(0, limit)
     },
-    workspaceOf: async (conversation: string): Promise<string | undefined> => {
+    missed: async ({ workspace, channel, since }: MissedRequest): Promise<Missed> => {
+      log.missedReads += 1
       failIfAsked()
-      return conversations.get(conversation)
+      const answer = missedNow(workspace, channel, since)
+      await log.gate
+      return answer
     },
+    workspaceOf: async ({ id }: ChatChannel): Promise<string | undefined> => {
+      failIfAsked()
+      return conversations.get(id)
+    },
+    keyStates: async (ids: string[]): Promise<Map<string, KeyStanding>> => {
+      failIfAsked()
+      return new Map([...keys].filter(([id]) => ids.includes(id)))
+    },
+  } satisfies EventLog & Record<string, unknown>
+  const missedNow = (workspace: string, channel: ChatChannel, since: number): Missed => {
+    const isVisitor = channel.audience === 'visitor'
+    const number = (event: LoggedEvent) => (isVisitor ? (event.public_seq ?? 0) : event.seq)
+    const heard = events.filter((event) => event.workspace === workspace && isHeard(event, channel))
+    const head = isVisitor ? Math.max(0, ...heard.map(number)) : headOf(workspace)
+    if (since > head) return { failure: 'invalid', head }
+    if (since < log.pruned) return { failure: 'expired', head }
+    const missed = heard.filter((event) => number(event) > since)
+    return missed.length > maxReplay.events ? { failure: 'too_many', head } : { events: missed, head }
   }
+  const isHeard = (event: LoggedEvent, { audience, id }: ChatChannel) =>
+    tellingsOf(toStreamEvent(event)).some(({ channel }) => {
+      const chat = chatChannel(channel)
+      return chat?.audience === audience && chat.id === id
+    })
   const headOf = (workspace: string): number =>
     Math.max(0, ...events.filter((event) => event.workspace === workspace).map(({ seq }) => seq))
   const failIfAsked = (): void => {
@@ -99,19 +141,32 @@ export const freePort = (): Promise<number> =>
 /** Starts it. `wrapBus` may stand between it and its bus. */
 export const startRealtime = async ({
   limits,
-  ready = async () => true,
+  health = async () => ({ isReady: true, database: 'up', bus: 'up' }),
+  metricsToken,
   wrapBus = (bus) => bus,
+  withLog = true,
   port: wanted = 0,
 }: {
   limits?: RealtimeLimits
-  ready?: () => Promise<boolean>
+  health?: () => Promise<Health>
+  metricsToken?: string
   wrapBus?: (bus: Bus) => Bus
+  withLog?: boolean
   port?: number
 } = {}) => {
   const log = createFakeLog()
   const logger = createTestLogger()
-  const bus = createMemoryBus((subject, message) => realtime.receive(subject, message))
-  const realtime = createRealtime({ app, bus: wrapBus(bus), log, ready, logger, ...(limits && { limits }) })
+  const metrics = createMetrics()
+  const bus = createMemoryBus(listenerOf(() => realtime))
+  const realtime = createRealtime({
+    app,
+    bus: wrapBus(bus),
+    log: withLog ? log : undefined,
+    operations: { health, metrics: metrics.text, metricsToken },
+    metrics,
+    logger,
+    ...(limits && { limits }),
+  })
   const { port } = await realtime.listen({ host: '127.0.0.1', port: wanted })
   const sockets: RawSocket[] = []
 
@@ -119,6 +174,7 @@ export const startRealtime = async ({
     port,
     log,
     logger,
+    metrics,
     bus,
     realtime,
     url: (path: string) => `http://127.0.0.1:${port}${path}`,
@@ -147,6 +203,13 @@ export const startRealtime = async ({
   }
 }
 
+const listenerOf = (
+  realtime: () => Pick<ReturnType<typeof createRealtime>, 'receive' | 'busReturned'>,
+): BusListener => ({
+  receive: (subject, message) => realtime().receive(subject, message),
+  returned: () => realtime().busReturned(),
+})
+
 export type Started = Awaited<ReturnType<typeof startRealtime>>
 
 /** A subscription as the operator signs it. */
@@ -159,7 +222,7 @@ export const operatorSubscribe = (socketId: string, channel: string) => ({
 export const grantedSubscribe = (
   socketId: string,
   channel: string,
-  grant: { workspace: string; iat?: number; exp?: number },
+  grant: Pick<ChannelGrant, 'workspace'> & Partial<ChannelGrant>,
 ) => {
   const channel_data = writeChannelData({ key: 'key_1', iat: Math.floor(Date.now() / 1000), ...grant })
   return {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createStream, type ReadHistory, type Stream } from '../../realtime/stream.ts'
+import type { ReadHistory } from '../../realtime/log.ts'
+import { createStream, type Stream } from '../../realtime/streams/stream.ts'
 import { type StreamEvent, toStreamEvent, typingEvent } from '../../schema/events.ts'
 import { createFakeLog, createTestLogger, type FakeLog } from './start-realtime.ts'
 
@@ -110,7 +111,7 @@ describe('a stream in good weather', () => {
 
   test('tells what has no number at once, even while an event is missing', async () => {
     const { stream, heard } = startStream(log)
-    const typing = typingEvent({ workspace, conversation: 'cnv_1', user: null, isPrivate: false })
+    const typing = typingEvent({ workspace, site: 'web_1', conversation: 'cnv_1', user: null, isPrivate: false })
     stream.receive(typing)
     await stream.follow()
     const [, second] = write(2)

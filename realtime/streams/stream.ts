@@ -1,10 +1,10 @@
 /** One workspace's stream at this hub: every logged event once and in order, whatever the bus does to it. */
 
-import { type LoggedEvent, type StreamEvent, toStreamEvent } from '../schema/events.ts'
-import type { Logger } from './logger.ts'
-
-/** Reads the log of a workspace: the events after a seq, in order, at most `limit`. */
-export type ReadHistory = (workspace: string, after: number, limit: number) => Promise<LoggedEvent[]>
+import { type LoggedEvent, type StreamEvent, toStreamEvent } from '../../schema/events.ts'
+import type { ReadHistory } from '../log.ts'
+import type { Logger } from '../logger.ts'
+import { createPatience } from './patience.ts'
+import { createTail } from './tail.ts'
 
 export type Stream = {
   /** Resolves when the stream has a position: every event after it will be delivered. Never rejects. */
@@ -15,6 +15,16 @@ export type Stream = {
   receive(event: StreamEvent): void
   /** Takes the number of the newest event of the log. */
   reach(head: number): void
+  /** Returns the number up to which everything is delivered; undefined while that is not known. */
+  position(): number | undefined
+  /** Resolves when everything up to a number is delivered, or the stream has stopped. */
+  reached(seq: number): Promise<void>
+  /** Returns what was delivered after a number; undefined where some of it is not kept any more. */
+  after(seq: number): StreamEvent[] | undefined
+  /** Returns what was delivered lately, oldest first. */
+  lately(): StreamEvent[]
+  /** Forgets what was delivered before a time, in ms. */
+  forgetBefore(time: number): void
   stop(): void
 }
 
@@ -22,6 +32,7 @@ export type Stream = {
  * Makes a stream. `listen` starts the bus, `head` reads the newest seq of the log.
  * `holeAfter` is how long in ms a missing event may be on its way before the log is read, `pageSize` how much of it at
  * once; at most `maxWaiting` events are kept while one before them is missing, the others are read from the log.
+ * `filled` hears of each hole that the log was read for.
  */
 export const createStream = ({
   workspace,
@@ -29,6 +40,7 @@ export const createStream = ({
   head,
   history,
   deliver,
+  filled = () => undefined,
   logger,
   holeAfter = 5,
   pageSize = 500,
@@ -40,6 +52,7 @@ export const createStream = ({
   head: () => Promise<number>
   history: ReadHistory
   deliver: (event: StreamEvent) => void
+  filled?: () => void
   logger: Logger
   holeAfter?: number
   pageSize?: number
@@ -47,12 +60,17 @@ export const createStream = ({
   retryAfter?: number
 }): Stream => {
   const waiting = new Map<number, StreamEvent>()
+  const tail = createTail()
+  const awaited = new Set<{ seq: number; resolve: () => void }>()
   let position: number | undefined // Everything up to here is delivered, or was there before.
   let known = 0 // The newest event that is known to exist.
   let early = false
   let filling = false
   let stopped = false
-  let wake: (() => void) | undefined
+  const patience = createPatience({
+    first: retryAfter,
+    warn: (fields, message) => logger.warn({ ...fields, workspace }, message),
+  })
 
   const follow = async (): Promise<void> => {
     try {
@@ -60,7 +78,7 @@ export const createStream = ({
     } catch (error) {
       logger.warn({ err: error, workspace }, 'the bus could not be listened to')
     }
-    await retrying('the head of the log could not be read', async () => startAt(await head()))
+    await patience.retry('the head of the log could not be read', async () => startAt(await head()))
   }
 
   const receive = (event: StreamEvent): void => {
@@ -79,8 +97,10 @@ export const createStream = ({
     position = early ? Math.min(newest, first - 1) : newest
     known = Math.max(known, newest)
     for (const seq of waiting.keys()) if (seq <= position) waiting.delete(seq)
+    tail.startAfter(position)
     drain()
     fillHole()
+    wakeAwaited()
   }
 
   /** Delivers an event if it is the next one, and with it those that waited for it. */
@@ -91,6 +111,15 @@ export const createStream = ({
       position = seq
       tell(event)
       if (waiting.size > 0) drain()
+      if (awaited.size > 0) wakeAwaited()
+    }
+  }
+
+  const wakeAwaited = (): void => {
+    for (const one of awaited) {
+      if (!stopped && (position === undefined || position < one.seq)) continue
+      awaited.delete(one)
+      one.resolve()
     }
   }
 
@@ -105,6 +134,7 @@ export const createStream = ({
   }
 
   const tell = (event: StreamEvent): void => {
+    if (event.seq !== null) tail.push(event)
     try {
       deliver(event)
     } catch (error) {
@@ -121,9 +151,11 @@ export const createStream = ({
   const fill = async (): Promise<void> => {
     while (!stopped && position !== undefined && position < known) {
       const hole = position
-      await pause(holeAfter)
+      await patience.pause(holeAfter)
       // Where the position has moved the hole was filled by the bus; what is missing now is another, younger one.
-      if (position === hole) await readUntil(known)
+      if (position !== hole) continue
+      filled()
+      await readUntil(known)
     }
     filling = false
   }
@@ -132,7 +164,7 @@ export const createStream = ({
   const readUntil = async (until: number): Promise<void> => {
     while (!stopped && position !== undefined && position < until) {
       const after = position
-      const whole = await retrying('the log could not be read', async () => {
+      const whole = await patience.retry('the log could not be read', async () => {
         const rows = await history(workspace, after, pageSize)
         if (stopped) return true
         for (const row of rows) {
@@ -158,7 +190,9 @@ export const createStream = ({
       tell(event)
     }
     position = seq
+    tail.startAfter(seq)
     drain()
+    wakeAwaited()
   }
 
   const present = (row: LoggedEvent): StreamEvent | undefined => {
@@ -170,28 +204,6 @@ export const createStream = ({
     }
   }
 
-  const retrying = async <T>(failed: string, attempt: () => Promise<T>): Promise<T | undefined> => {
-    for (let delay = retryAfter; !stopped; delay = Math.min(delay * 2, 2000)) {
-      try {
-        return await attempt()
-      } catch (error) {
-        if (!stopped) logger.warn({ err: error, workspace, retry_in_ms: delay }, failed)
-      }
-      await pause(delay)
-    }
-    return undefined
-  }
-
-  const pause = (ms: number): Promise<void> =>
-    new Promise((resolve) => {
-      if (stopped) return resolve()
-      const timer = setTimeout(resolve, ms)
-      wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-
   return {
     follow,
     goOn: () => {
@@ -202,10 +214,20 @@ export const createStream = ({
       if (newest > known) known = newest
       fillHole()
     },
+    position: () => position,
+    reached: (seq) =>
+      new Promise((resolve) => {
+        awaited.add({ seq, resolve })
+        wakeAwaited()
+      }),
+    after: (seq) => (position === undefined || seq > position ? undefined : tail.after(seq)),
+    lately: tail.all,
+    forgetBefore: tail.forgetBefore,
     stop: () => {
       stopped = true
       waiting.clear()
-      wake?.()
+      wakeAwaited()
+      patience.end()
     },
   }
 }
