@@ -6,8 +6,9 @@ import { keyScopes } from '../schema/ids.ts'
 import { email, shortText } from '../schema/text.ts'
 import { isoTime } from '../schema/time.ts'
 import { type Sql, transact } from './db/sql.ts'
-import { createKey, revokeKey } from './domain/keys.ts'
-import { createSite } from './domain/sites.ts'
+import type { Workspace } from './domain/context.ts'
+import { createKey, expireKey, pinKey, revokeKey } from './domain/keys.ts'
+import { createSite, siteNamed } from './domain/sites.ts'
 import { createUser, createWorkspace, findUser, findWorkspace, workspaceOfKey } from './domain/workspaces.ts'
 
 export const usage = `Usage: hubbub COMMAND
@@ -15,8 +16,10 @@ export const usage = `Usage: hubbub COMMAND
   start                                            run the program (the default)
   migrate                                          bring the database to this version
   workspace create --name N
-  key create --scopes read,write [--user usr_…] [--expires ISO]
+  key create --scopes read,write [--user usr_…] [--expires ISO] [--site web_…]
   key revoke key_…
+  key pin key_… --site web_…
+  key expire key_… --at ISO
   user create --email E --name N [--role admin|agent]
   site create --name N [--origins a,b] [--greeting T] [--auto-reply T]
 
@@ -34,7 +37,7 @@ export const readCommand = (args: string[]): Command => {
   const { values, positionals } = parse(args)
   const [noun, verb, id, ...rest] = positionals
   const read = commands[`${noun} ${verb}`]
-  const takesId = verb === 'revoke'
+  const takesId = noun === 'key' && verb !== 'create'
   if (!read || rest.length > 0 || (id !== undefined && !takesId)) {
     throw new UsageError(`unknown command: ${positionals.join(' ')}`)
   }
@@ -70,12 +73,21 @@ const commands: Record<string, (values: Values, id: string | undefined) => Comma
       await transact(sql, async (tx) => {
         const workspace = await findWorkspace(tx, values.workspace)
         const user = await findUser(tx, workspace, values.user)
-        return await createKey(tx, workspace, { userRowId: user.rowId, scopes, expiresAt: expires })
+        const site = values.site === undefined ? undefined : await siteNamed(tx, workspace, values.site)
+        return await createKey(tx, workspace, { userRowId: user.rowId, scopes, expiresAt: expires, site })
       })
   },
-  'key revoke': (values, id) => {
-    if (id === undefined) throw new UsageError('key revoke: name the key, key_…')
-    return async (sql) => await revokeKey({ sql }, await workspaceOfKey(sql, id, values.workspace), id)
+  'key revoke': (values, id) =>
+    changeOfKey(values, id, async (sql, workspace, key) => await revokeKey({ sql }, workspace, key)),
+  'key pin': (values, id) => {
+    const { site } = options(z.object({ site: z.string() }), values)
+    return changeOfKey(values, id, async (sql, workspace, key) =>
+      pinKey({ sql }, workspace, key, await siteNamed(sql, workspace, site)),
+    )
+  },
+  'key expire': (values, id) => {
+    const { at } = options(z.object({ at: isoTime }), values)
+    return changeOfKey(values, id, async (sql, workspace, key) => expireKey({ sql }, workspace, key, new Date(at)))
   },
   'site create': (values) => {
     const contract = z.object({
@@ -97,7 +109,19 @@ const commands: Record<string, (values: Values, id: string | undefined) => Comma
   },
 }
 
-const names = ['workspace', 'name', 'scopes', 'user', 'expires', 'email', 'role', 'origins', 'greeting', 'auto-reply']
+const changeOfKey = (
+  values: Values,
+  id: string | undefined,
+  change: (sql: Sql, workspace: Workspace, key: string) => Promise<Record<string, unknown>>,
+): Command => {
+  if (id === undefined) throw new UsageError('name the key, key_…')
+  return async (sql) => await change(sql, await workspaceOfKey(sql, id, values.workspace), id)
+}
+
+const names = [
+  ...['workspace', 'name', 'scopes', 'user', 'expires', 'site', 'at'],
+  ...['email', 'role', 'origins', 'greeting', 'auto-reply'],
+]
 
 const parse = (args: string[]) => {
   try {

@@ -2,8 +2,9 @@
 
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
+import postgres from 'postgres'
 import { StartError } from '../../schema/errors.ts'
-import type { Sql } from './sql.ts'
+import type { Sql, Tx } from './sql.ts'
 
 const directory = new URL('./migrations/', import.meta.url)
 
@@ -36,13 +37,33 @@ export const migrate = async (sql: Sql): Promise<number> => {
       }
     }
     const pending = files.filter(({ version }) => !applied.some((row) => row.version === version))
-    for (const { version, name, checksum, text } of pending) {
-      await tx.unsafe(text)
+    for (const migration of pending) {
+      const { version, name, checksum } = migration
+      await run(tx, migration)
       await tx`insert into schema_migrations (version, name, checksum) values (${version}, ${name}, ${checksum})`
     }
     return pending.length
   })
 }
+
+const run = async (tx: Tx, { name, text }: { name: string; text: string }) => {
+  try {
+    await tx.unsafe(text)
+  } catch (error) {
+    if (!isExtensionRefused(error)) throw error
+    const extensions = [...text.matchAll(/create extension if not exists (\w+)/g)].map(([, extension]) => extension)
+    throw new StartError(
+      `${name}: ${error.message}. Have an administrator run in this database: ${extensions.map((extension) => `create extension ${extension};`).join(' ')}`,
+      { cause: error },
+    )
+  }
+}
+
+// Not allowed, not installed, or not to be found, which newer versions of Postgres say in another way.
+const isExtensionRefused = (error: unknown): error is postgres.PostgresError =>
+  error instanceof postgres.PostgresError &&
+  ['42501', '0A000', '58P01'].includes(error.code) &&
+  error.message.includes('extension')
 
 const readMigrations = async () => {
   const names = (await readdir(directory)).filter((name) => /^\d{4}_\w+\.sql$/.test(name)).sort()

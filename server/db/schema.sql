@@ -11,12 +11,15 @@ create table api_keys (
   expires_at timestamp(3) with time zone,
   revoked_at timestamp(3) with time zone,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
+  site_id bigint,
+  version bigint not null default 1,
   constraint api_keys_hash_key UNIQUE (hash),
   constraint api_keys_pkey PRIMARY KEY (id),
   constraint api_keys_public_id_key UNIQUE (public_id),
   constraint api_keys_scopes_check CHECK (((scopes <@ '{read,write}'::text[]) AND (cardinality(scopes) > 0))),
   constraint api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
-  constraint api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id)
+  constraint api_keys_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
+  constraint api_keys_workspace_id_site_id_fkey FOREIGN KEY (workspace_id, site_id) REFERENCES sites(workspace_id, id)
 );
 
 create table contact_seen (
@@ -115,6 +118,7 @@ create table events (
   public_seq bigint,
   payload json not null,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
+  site_id bigint,
   constraint events_pkey PRIMARY KEY (workspace_id, seq)
 );
 
@@ -174,6 +178,7 @@ create table sites (
   constraint sites_site_key_key UNIQUE (site_key),
   constraint sites_widget_id_key UNIQUE (widget_id),
   constraint sites_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
+  constraint sites_workspace_id_id_key UNIQUE (workspace_id, id),
   constraint sites_workspace_id_number_key UNIQUE (workspace_id, number)
 );
 
@@ -221,9 +226,40 @@ create table workspaces (
 CREATE INDEX contact_seen_newest ON public.contact_seen USING btree (workspace_id, seq DESC);
 CREATE INDEX contact_sessions_conversation ON public.contact_sessions USING btree (conversation_id);
 CREATE UNIQUE INDEX contacts_email ON public.contacts USING btree (workspace_id, email) WHERE (email IS NOT NULL);
+CREATE INDEX contacts_search ON public.contacts USING gin (workspace_id, folded(name) gin_trgm_ops, folded(email) gin_trgm_ops);
 CREATE INDEX conversation_activity_newest ON public.conversation_activity USING btree (workspace_id, seq DESC);
 CREATE INDEX conversation_activity_newest_active ON public.conversation_activity USING btree (workspace_id, seq DESC) WHERE (NOT closed);
 CREATE INDEX conversations_contact ON public.conversations USING btree (contact_id);
 CREATE UNIQUE INDEX events_conversation ON public.events USING btree (conversation_id, conversation_seq) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
 CREATE UNIQUE INDEX messages_client_id ON public.messages USING btree (conversation_id, client_id) WHERE (client_id IS NOT NULL);
+CREATE INDEX messages_search ON public.messages USING gin (workspace_id, folded(content) gin_trgm_ops) WITH (gin_pending_list_limit='16384') WHERE (sender_type = ANY (ARRAY['visitor'::text, 'agent'::text]));
+
+CREATE OR REPLACE FUNCTION public.folded(text)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+RETURN lower(upper(($1 COLLATE pg_c_utf8)))
+;
+CREATE OR REPLACE FUNCTION public.tell_key_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'DELETE' then
+    perform pg_notify('hubbub_keys', old.public_id);
+    return old;
+  end if;
+  new.version := old.version;
+  if (new.revoked_at, new.expires_at, new.site_id, new.scopes, new.user_id, new.workspace_id, new.hash)
+     is distinct from
+     (old.revoked_at, old.expires_at, old.site_id, old.scopes, old.user_id, old.workspace_id, old.hash) then
+    new.version := old.version + 1;
+    perform pg_notify('hubbub_keys', new.public_id);
+  end if;
+  return new;
+end
+$function$
+;
+
+CREATE TRIGGER api_keys_told BEFORE DELETE OR UPDATE ON public.api_keys FOR EACH ROW EXECUTE FUNCTION tell_key_change();

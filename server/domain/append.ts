@@ -3,7 +3,7 @@
 import type { LoggedEvent } from '../../schema/events.ts'
 import type { SenderType } from '../../schema/ids.ts'
 import type { Sql } from '../db/sql.ts'
-import type { Workspace } from './context.ts'
+import type { Reach } from './context.ts'
 import { conversationUpdateFacts, loggedEventColumns, messageFacts } from './facts.ts'
 import type { Claim } from './idempotency.ts'
 import { newId } from './ids.ts'
@@ -11,9 +11,8 @@ import { newId } from './ids.ts'
 /** Who may append; system lines are written with an opening only. */
 type AppendedType = Exclude<SenderType, 'system'>
 
-/** A message to be appended, with who says it; `contactId` only where the visitor does. */
-export type MessageDraft = {
-  workspace: Workspace
+/** A message to be appended, with who says it and how far that one reaches; `contactId` only where the visitor does. */
+export type MessageDraft = Reach & {
   conversation: string
   senderType: AppendedType
   senderId: string | null
@@ -29,7 +28,7 @@ export type MessageDraft = {
  */
 export const appendMessage = (
   sql: Sql,
-  { workspace, conversation, senderType, senderId, author, contactId, content, clientId }: MessageDraft,
+  { workspace, site, conversation, senderType, senderId, author, contactId, content, clientId }: MessageDraft,
   claim: Claim | undefined,
 ): PromiseLike<LoggedEvent[]> => {
   const values = [
@@ -46,30 +45,33 @@ export const appendMessage = (
   const visitor = contactId === null ? [] : [contactId, newId('event')]
   const claimed = claim ? [claim.owner, claim.route, claim.key, claim.fingerprint] : []
   const text = statements[senderType][claim ? 'claimed' : 'free']
-  return sql.unsafe<LoggedEvent[]>(text, [...values, workspace.publicId, ...visitor, ...claimed], { prepare: true })
+  const reach = [workspace.publicId, site?.id ?? null]
+  return sql.unsafe<LoggedEvent[]>(text, [...values, ...reach, ...visitor, ...claimed], { prepare: true })
 }
 
 // A returning clause sees only new values, so that a message reopened a conversation is told by its status_seq.
 const asleep = "c.state in ('closed', 'snoozed')"
 
+// `workspace_id + 0` keeps the planner on the unique index: a plan made while the tables were small would walk the
+// workspace's rows.
+const reached = 'c.public_id = $2 and c.workspace_id + 0 = $1 and ($11::bigint is null or c.site_id = $11)'
+
 /**
  * Writes the statement. Locks come in one order everywhere: claim, conversation, head. A `with` runs in no fixed
  * order, so each part needs rows of the one before. Each row is locked once, by its update; the time is taken then.
- * `workspace_id + 0` keeps the planner on the unique index: a plan made while the tables were small would walk the
- * workspace's rows.
  */
 const statement = (senderType: AppendedType, isClaimed: boolean): string => {
   const visitor = senderType === 'visitor'
   const heard = visitor || senderType === 'agent'
   const count = visitor ? 2 : 1
-  const claimAt = visitor ? 13 : 11
+  const claimAt = visitor ? 14 : 12
   return `
     with ${
       isClaimed
         ? `claim as (
       insert into idempotency_keys (owner, route, key, fingerprint, answer)
       select $${claimAt}, $${claimAt + 1}, $${claimAt + 2}, $${claimAt + 3}, json_build_object('id', $3::text)
-       where exists (select from conversations where public_id = $2 and workspace_id + 0 = $1)
+       where exists (select from conversations c where ${reached})
       returning 1
     ), `
         : ''
@@ -85,14 +87,14 @@ const statement = (senderType: AppendedType, isClaimed: boolean): string => {
                  : ''
              },
              last_message_at = greatest(date_trunc('milliseconds', clock_timestamp()), c.last_message_at + interval '1 millisecond')
-       where c.public_id = $2 and c.workspace_id + 0 = $1
+       where ${reached}
          ${isClaimed ? 'and (select count(*) from claim) = 1' : ''}
       returning c.*
     ), head as (
       update workspace_heads h set seq = h.seq + ${count} from c where h.workspace_id = c.workspace_id
       returning h.seq - ${count} as seq
     ), s as materialized (
-      select c.id, c.public_id, c.seq - ${count} as seq, c.public_seq, c.last_message_at as at, head.seq as head,
+      select c.id, c.public_id, c.site_id, c.seq - ${count} as seq, c.public_seq, c.last_message_at as at, head.seq as head,
              ${visitor ? 'c.status_seq = c.seq' : 'false'} as reopened
         from c, head
     ), activity as (
@@ -101,7 +103,7 @@ const statement = (senderType: AppendedType, isClaimed: boolean): string => {
     ), ${
       visitor
         ? `seen as (
-      update contact_seen set seq = s.head + 1, at = s.at from s where contact_id = $11
+      update contact_seen set seq = s.head + 1, at = s.at from s where contact_id = $12
     ), `
         : ''
     }m as (
@@ -110,15 +112,15 @@ const statement = (senderType: AppendedType, isClaimed: boolean): string => {
       select $3, $1, s.id, s.head + 1, s.seq + 1, $5, $6, $7, $8, $9, s.at from s
       returning *
     ), e as (
-      insert into events (workspace_id, seq, public_id, type, conversation_id, conversation_seq, public_seq, payload, created_at)
+      insert into events (workspace_id, seq, public_id, type, conversation_id, conversation_seq, public_seq, site_id, payload, created_at)
       select $1, s.head + 1, $4::text, 'message.new', s.id, s.seq + 1, ${heard ? 's.public_seq - s.reopened::int' : 'null'},
-             ${messageFacts('s.public_id')}, s.at
+             s.site_id, ${messageFacts('s.public_id')}, s.at
         from s, m
       ${
         visitor
           ? `union all
-      select $1, s.head + 2, $12::text, 'conversation.update', s.id, s.seq + 2,
-             case when s.reopened then s.public_seq end,
+      select $1, s.head + 2, $13::text, 'conversation.update', s.id, s.seq + 2,
+             case when s.reopened then s.public_seq end, s.site_id,
              ${conversationUpdateFacts(`case when s.reopened then json_build_array('status', 'unread_count') else json_build_array('unread_count') end`)},
              s.at
         from s, c`

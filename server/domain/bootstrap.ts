@@ -59,11 +59,11 @@ export const bootstrap = async (context: Context, bootstrapKey: string | undefin
       conversationId: place.rowId,
       name: visitor.name,
     })
-    await tellNewContact(tx, log, { workspace }, contact)
+    await tellNewContact(tx, log, workspace, contact)
     await insertConversation(tx, log, {
       workspace,
       place,
-      contact: { id: contact.rowId, publicId: contact.id, siteId: site.rowId, sitePublicId: site.id },
+      contact: { id: contact.rowId, publicId: contact.id, site: { id: site.rowId, publicId: site.id } },
       messages: [],
     })
     return {

@@ -3,40 +3,44 @@
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
 import { type CreateContact, caps, type UpdateContact } from '../../schema/muro.ts'
-import { type Queryable, type Tx, violatedUnique } from '../db/sql.ts'
+import { type Fragment, type Queryable, type Tx, violatedUnique } from '../db/sql.ts'
 import { mergeMetadata } from './attributes.ts'
-import type { AgentScope, Context, Workspace } from './context.ts'
+import type { AgentScope, Context, Reach, SiteRef, Workspace } from './context.ts'
 import { nextNumber } from './counters.ts'
 import { type ContactFacts, contactFacts } from './facts.ts'
 import { type Claim, recordOnce, type Settled } from './idempotency.ts'
 import { newId } from './ids.ts'
+import { reachedContacts } from './reach.ts'
 import { type Log, record } from './record.ts'
 import { findSite } from './sites.ts'
 import { type Page, readPage } from './walks.ts'
 
-/** Returns one contact of the workspace. */
-export const readContact = async (
-  { sql }: { sql: Queryable },
-  { workspace }: { workspace: Workspace },
-  id: string,
-): Promise<ContactFacts> => {
+/** Returns one contact that the scope reaches. */
+export const readContact = async ({ sql }: { sql: Queryable }, reach: Reach, id: string): Promise<ContactFacts> => {
   const [found] = isId('contact', id)
     ? await sql<{ facts: ContactFacts }[]>`
-        select ${sql.unsafe(contactFacts)} as facts from contacts v
-         where v.workspace_id = ${workspace.id} and v.public_id = ${id}`
+        select ${sql.unsafe(contactFacts)} as facts from contacts v, ${pinOf(sql, reach)}
+         where ${reachedContacts(sql, reach)} and v.public_id = ${id}`
     : []
-  if (!found) throw new HubbubError('not_found', 'No such contact.')
+  if (!found) throw noContact()
   return found.facts
 }
 
-/** Returns a page of contacts, most recently seen first, of one site or of all. */
+const noContact = () => new HubbubError('not_found', 'No such contact.')
+
+const pinOf = (sql: Queryable, { site }: Reach): Fragment => sql`(select ${site?.id ?? null}::bigint as site_id) pin`
+
+/** Returns a page of the contacts that the scope reaches, most recently seen first; of one site or of all. */
 export const listContacts = async (
   { sql }: Context,
-  { workspace }: { workspace: Workspace },
+  reach: Reach,
   input: { website_id?: string | undefined; cursor?: string | undefined; limit: number },
 ): Promise<Page<ContactFacts>> => {
+  const { workspace, site } = reach
+  // A pinned scope is shown its own site as everybody's.
   const ofSite = (id: string) => sql`
-    and v.site_id = (select id from sites where workspace_id = ${workspace.id} and public_id = ${id})`
+    and ${site === null ? sql`v.site_id` : sql`${site.id}`} =
+        (select id from sites where workspace_id = ${workspace.id} and public_id = ${id})`
   return await readPage(
     sql,
     workspace,
@@ -45,16 +49,17 @@ export const listContacts = async (
       places: sql`
       select n.contact_id as id, n.created_seq as first_seq, n.seq
         from contact_seen n join contacts v on v.id = n.contact_id
-       where n.workspace_id = ${workspace.id} ${input.website_id === undefined ? sql`` : ofSite(input.website_id)}`,
+       where n.workspace_id = ${workspace.id} and ${reachedContacts(sql, reach)}
+         ${input.website_id === undefined ? sql`` : ofSite(input.website_id)}`,
       placeThen: sql`(
       select max(m.seq) from messages m join conversations c on c.id = m.conversation_id
        where c.contact_id = p.id and m.seq <= walk.head and m.sender_type = 'visitor')`,
-      facts: sql`(select ${sql.unsafe(contactFacts)} from contacts v where v.id = page.id)`,
+      facts: sql`(select ${sql.unsafe(contactFacts)} from contacts v, ${pinOf(sql, reach)} where v.id = page.id)`,
     },
   )
 }
 
-/** Creates a contact of a site of the workspace, the oldest where none is named. An email belongs to one contact. */
+/** Creates a contact of a site that the scope reaches, the oldest where none is named. An email belongs to one contact. */
 export const createContact = async (
   context: Context,
   scope: AgentScope,
@@ -62,10 +67,10 @@ export const createContact = async (
   claim?: Claim,
 ): Promise<Settled<ContactFacts>> => {
   try {
-    return await recordOnce(context, claim, async (tx, log) => {
+    const create = async (tx: Tx, log: Log): Promise<ContactFacts> => {
       const { workspace } = scope
       const number = await nextNumber(tx, workspace, 'contact')
-      const site = await findSite(tx, workspace, input.website_id)
+      const site = await findSite(tx, scope, input.website_id)
       const { merged } = mergeMetadata({}, input.metadata ?? {}, caps.metadata)
       const { rowId, id } = await insertContact(tx, {
         workspace,
@@ -74,7 +79,11 @@ export const createContact = async (
         ...named(input),
         metadata: merged,
       })
-      return await tellNewContact(tx, log, scope, { rowId, id })
+      await tellNewContact(tx, log, workspace, { rowId, id })
+      return await readContact({ sql: tx }, scope, id)
+    }
+    return await recordOnce(context, claim, create, ({ website_id }) => {
+      if (scope.site !== null && scope.site.publicId !== website_id) throw noContact()
     })
   } catch (error) {
     throw (await emailTaken(context, scope, input.email, error)) ?? error
@@ -91,7 +100,7 @@ export const updateContact = async (
   try {
     return await record(context, async (tx, log) => {
       const { workspace } = scope
-      const row = await lockContact(tx, workspace, id)
+      const row = await lockContact(tx, scope, id)
       const columns: Record<string, unknown> = {}
       if (patch.name !== undefined && patch.name !== row.name) columns.name = patch.name
       if (patch.email !== undefined && patch.email !== row.email) columns.email = patch.email
@@ -100,9 +109,11 @@ export const updateContact = async (
         if (changed) columns.metadata = tx.json(merged as never)
       }
       const changed = Object.keys(columns)
-      if (changed.length === 0) return await readContact({ sql: tx }, scope, id)
-      await tx`update contacts set ${tx(columns)}, updated_at = clock_timestamp() where id = ${row.id}`
-      return await tellContact(tx, log, scope, id, await log.take(workspace, 1), changed)
+      if (changed.length > 0) {
+        await tx`update contacts set ${tx(columns)}, updated_at = clock_timestamp() where id = ${row.id}`
+        await tellContact(tx, log, workspace, id, await log.take(workspace, 1), changed)
+      }
+      return await readContact({ sql: tx }, scope, id)
     })
   } catch (error) {
     throw (await emailTaken(context, scope, patch.email, error)) ?? error
@@ -135,55 +146,57 @@ export const insertContact = async (
 export const tellNewContact = async (
   tx: Tx,
   log: Log,
-  scope: { workspace: Workspace },
+  workspace: Workspace,
   { rowId, id }: { rowId: number; id: string },
-): Promise<ContactFacts> => {
-  const seq = await log.take(scope.workspace, 1)
+): Promise<void> => {
+  const seq = await log.take(workspace, 1)
   await tx`
     insert into contact_seen (contact_id, workspace_id, created_seq, seq)
-    values (${rowId}, ${scope.workspace.id}, ${seq}, ${seq})`
-  return await tellContact(tx, log, scope, id, seq, ['created'])
+    values (${rowId}, ${workspace.id}, ${seq}, ${seq})`
+  await tellContact(tx, log, workspace, id, seq, ['created'])
 }
 
-/** Writes a `contact.update` under a number that was taken; returns the contact it tells of. */
+/** Writes a `contact.update` under a number that was taken. */
 export const tellContact = async (
   tx: Tx,
   log: Log,
-  scope: { workspace: Workspace },
+  workspace: Workspace,
   id: string,
   seq: number,
   changed: string[],
-): Promise<ContactFacts> => {
-  const contact = await readContact({ sql: tx }, scope, id)
-  await log.write(scope.workspace, seq, [
-    { type: 'contact.update', conversation: null, payload: { ...contact, changed } },
+): Promise<void> => {
+  const contact = await readContact({ sql: tx }, { workspace, site: null }, id)
+  const [site] = await tx<SiteRef[]>`
+    select id, public_id as "publicId" from sites
+     where workspace_id = ${workspace.id} and public_id = ${contact.website_id}`
+  await log.write(workspace, seq, [
+    { type: 'contact.update', site: site ?? null, conversation: null, payload: { ...contact, changed } },
   ])
-  return contact
 }
 
 const named = ({ name, email }: CreateContact) => ({ name: name ?? null, email: email ?? null })
 
 type Row = { id: number; name: string | null; email: string | null; metadata: Record<string, unknown> }
 
-const lockContact = async (tx: Tx, workspace: Workspace, id: string): Promise<Row> => {
+const lockContact = async (tx: Tx, reach: Reach, id: string): Promise<Row> => {
   const [row] = isId('contact', id)
     ? await tx<Row[]>`
-        select id, name, email, metadata from contacts
-         where workspace_id = ${workspace.id} and public_id = ${id} for no key update`
+        select v.id, v.name, v.email, v.metadata from contacts v
+         where ${reachedContacts(tx, reach)} and v.public_id = ${id} for no key update`
     : []
-  if (!row) throw new HubbubError('not_found', 'No such contact.')
+  if (!row) throw noContact()
   return row
 }
 
 const emailTaken = async (
   { sql }: Context,
-  { workspace }: AgentScope,
+  reach: Reach,
   email: string | null | undefined,
   error: unknown,
 ): Promise<HubbubError | undefined> => {
   if (violatedUnique(error) !== 'contacts_email') return undefined
   const [owner] = await sql<{ public_id: string }[]>`
-    select public_id from contacts where workspace_id = ${workspace.id} and email = ${email ?? null}`
+    select v.public_id from contacts v where ${reachedContacts(sql, reach)} and v.email = ${email ?? null}`
   return new HubbubError('conflict', `email: another contact has this address${owner ? `: ${owner.public_id}` : ''}`, {
     param: 'email',
   })

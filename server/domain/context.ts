@@ -10,16 +10,20 @@ export type Context = { sql: Sql; bus: Pick<Bus, 'publish'> }
 /** The tenant: its row and its public id. Every query is narrowed by it. */
 export type Workspace = { id: number; publicId: string }
 
-/** An API key, acting for the user who made it. */
-export type AgentScope = {
-  workspace: Workspace
-  key: { publicId: string; scopes: readonly KeyScope[]; expiresAt: Date | null }
+/** A site: its row and its public id. */
+export type SiteRef = { id: number; publicId: string }
+
+/** How far a scope reaches: a workspace, or one site of it. */
+export type Reach = { workspace: Workspace; site: SiteRef | null }
+
+/** An API key, acting for the user who made it; a pinned one reaches its site only. */
+export type AgentScope = Reach & {
+  key: { publicId: string; version: number; scopes: readonly KeyScope[]; expiresAt: Date | null }
   user: { publicId: string; name: string }
 }
 
 /** A visitor in a conversation of a site. */
-export type VisitorScope = {
-  workspace: Workspace
+export type VisitorScope = Reach & {
   conversation: { publicId: string }
   contact: { id: number; publicId: string; name: string | null }
 }

@@ -3,48 +3,75 @@
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
 import type { OpenConversation } from '../../schema/muro.ts'
-import type { Queryable } from '../db/sql.ts'
-import type { AgentScope, Context, Workspace } from './context.ts'
+import type { Queryable, Tx } from '../db/sql.ts'
+import type { AgentScope, Context, Reach } from './context.ts'
 import { type ConversationFacts, conversationFacts } from './facts.ts'
 import { type Claim, recordOnce, type Settled } from './idempotency.ts'
-import { type ContactOfSite, insertConversation, reserveConversation } from './openings.ts'
+import { type ContactOnSite, insertConversation, reserveConversation } from './openings.ts'
+import { reachedContacts, reachedConversations } from './reach.ts'
+import type { Log } from './record.ts'
 
-/** Returns one conversation of the workspace. */
+/** Returns one conversation that the scope reaches. */
 export const readConversation = async (
   { sql }: { sql: Queryable },
-  { workspace }: { workspace: Workspace },
+  reach: Reach,
   id: string,
 ): Promise<ConversationFacts> => {
   const [found] = isId('conversation', id)
     ? await sql<{ facts: ConversationFacts }[]>`
         select ${sql.unsafe(conversationFacts)} as facts
-          from conversations c where c.workspace_id = ${workspace.id} and c.public_id = ${id}`
+          from conversations c where ${reachedConversations(sql, reach)} and c.public_id = ${id}`
     : []
   if (!found) throw noConversation()
   return found.facts
 }
 
-/** Returns the error for an id that names no conversation of the workspace. */
+/** Returns the row and the site of a conversation that the scope reaches. */
+export const findConversation = async (
+  sql: Queryable,
+  reach: Reach,
+  id: string,
+): Promise<{ id: number; site: string }> => {
+  const [found] = isId('conversation', id)
+    ? await sql<{ id: number; site: string }[]>`
+        select c.id, w.public_id as site from conversations c join sites w on w.id = c.site_id
+         where ${reachedConversations(sql, reach)} and c.public_id = ${id}`
+    : []
+  if (!found) throw noConversation()
+  return found
+}
+
+/** Returns the error for an id that names no conversation within reach. */
 export const noConversation = (): HubbubError => new HubbubError('not_found', 'No such conversation.')
 
-/** Opens a conversation toward a contact, in the name of an agent, with a first message or empty. */
+/**
+ * Opens a conversation toward a contact, in the name of an agent, with a first message or empty. It is on the contact's
+ * site; a pinned scope opens it on its own, which may be another where the contact has been there too.
+ */
 export const openConversation = async (
   context: Context,
   scope: AgentScope,
   { visitor_id, content }: OpenConversation,
   claim?: Claim,
-): Promise<Settled<ConversationFacts>> =>
-  await recordOnce(context, claim, async (tx, log) => {
-    const { workspace, user } = scope
+): Promise<Settled<ConversationFacts>> => {
+  const { workspace, site, user } = scope
+  const open = async (tx: Tx, log: Log) => {
     const place = await reserveConversation(tx, workspace)
     // The key share that the new row's foreign key needs is taken here, before the head is locked.
-    const [contact] = await tx<ContactOfSite[]>`
-      select c.id, c.public_id as "publicId", s.id as "siteId", s.public_id as "sitePublicId"
-        from contacts c join sites s on s.id = c.site_id
-       where c.workspace_id = ${workspace.id} and c.public_id = ${visitor_id}
-         for key share of c`
+    const [contact] = await tx<{ id: number; publicId: string; siteId: number; sitePublicId: string }[]>`
+      select v.id, v.public_id as "publicId", w.id as "siteId", w.public_id as "sitePublicId"
+        from contacts v join sites w on w.id = ${site === null ? tx`v.site_id` : tx`${site.id}`}
+       where ${reachedContacts(tx, scope)} and v.public_id = ${visitor_id}
+         for key share of v`
     if (!contact) throw new HubbubError('invalid', 'visitor_id: no such contact', { param: 'visitor_id' })
+    const { id, publicId, siteId, sitePublicId } = contact
+    const onSite: ContactOnSite = { id, publicId, site: { id: siteId, publicId: sitePublicId } }
     const first = { senderType: 'agent', senderId: user.publicId, author: user.name, content: content ?? '' } as const
-    await insertConversation(tx, log, { workspace, place, contact, messages: content === undefined ? [] : [first] })
+    const messages = content === undefined ? [] : [first]
+    await insertConversation(tx, log, { workspace, place, contact: onSite, messages })
     return await readConversation({ sql: tx }, scope, place.publicId)
+  }
+  return await recordOnce(context, claim, open, ({ website }) => {
+    if (site !== null && site.publicId !== website.id) throw noConversation()
   })
+}

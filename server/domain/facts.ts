@@ -74,7 +74,7 @@ export const conversationFacts = `
     'last_activity_at', ${isoTime('coalesce(c.last_message_at, c.created_at)')},
     'created_at', ${isoTime('c.created_at')}, 'updated_at', ${isoTime('greatest(c.updated_at, c.last_message_at)')})`
 
-/** A contact as it is shown. */
+/** A contact as it is shown; to a scope of one site, with that site and the conversations there. */
 export type ContactFacts = {
   id: string
   website_id: string
@@ -87,15 +87,19 @@ export type ContactFacts = {
   updated_at: string
 }
 
-/** The facts of a row `v` of contacts. */
+/** The facts of a row `v` of contacts, beside a row `pin` whose `site_id` is the one site that is shown, or null. */
 export const contactFacts = `
   json_build_object(
-    'id', v.public_id, 'website_id', (select w.public_id from sites w where w.id = v.site_id),
+    'id', v.public_id,
+    'website_id', (select w.public_id from sites w where w.id = coalesce(pin.site_id, v.site_id)),
     'name', v.name, 'email', v.email, 'metadata', v.metadata,
-    'conversation_count', (select count(*) from conversations c where c.contact_id = v.id),
+    'conversation_count', (select count(*) from conversations c
+                            where c.contact_id = v.id and (pin.site_id is null or c.site_id = pin.site_id)),
     'last_seen_at', (select ${isoTime('n.at')} from contact_seen n where n.contact_id = v.id),
     'created_at', ${isoTime('v.created_at')}, 'updated_at', ${isoTime('v.updated_at')})`
 
 /** The columns of a LoggedEvent out of a row `e` of events that also has its conversation's public id; `workspace` is SQL. */
-export const loggedEventColumns = (workspace: string): string =>
-  `${workspace} as workspace, e.seq, e.public_id as id, e.type, e.conversation, e.conversation_seq, e.public_seq, e.payload`
+export const loggedEventColumns = (workspace: string): string => `
+  ${workspace} as workspace, e.seq, e.public_id as id, e.type,
+  (select w.public_id from sites w where w.id = e.site_id) as site,
+  e.conversation, e.conversation_seq, e.public_seq, e.payload`

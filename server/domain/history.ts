@@ -1,7 +1,7 @@
-/** What the realtime part reads of the log: heads, rows and whose a conversation is. */
+/** What the realtime part reads of the chat: heads, rows of the log, and whose a channel is. */
 
+import type { ChatChannel } from '../../schema/channels.ts'
 import type { LoggedEvent } from '../../schema/events.ts'
-import { isId } from '../../schema/ids.ts'
 import type { Sql } from '../db/sql.ts'
 import { loggedEventColumns } from './facts.ts'
 
@@ -25,11 +25,23 @@ export const readHistory = async (sql: Sql, workspace: string, after: number, li
            order by events.seq limit ${limit}) e
    order by e.seq`
 
-/** Returns the workspace of a conversation; undefined if there is no such conversation. */
-export const workspaceOfConversation = async (sql: Sql, conversation: string): Promise<string | undefined> => {
-  if (!isId('conversation', conversation)) return undefined
-  const [row] = await sql<{ workspace: string }[]>`
-    select w.public_id as workspace from conversations c join workspaces w on w.id = c.workspace_id
-     where c.public_id = ${conversation}`
-  return row?.workspace
+/** Whose a chat channel is; `site` is null for a channel of the whole workspace. */
+export type Place = { workspace: string; site: string | null }
+
+/** Returns whose a chat channel is; undefined if there is no such workspace, site or conversation. */
+export const placeOf = async (sql: Sql, { audience, id }: ChatChannel): Promise<Place | undefined> => {
+  const thread = sql`
+    select o.public_id as workspace, w.public_id as site
+      from conversations c join sites w on w.id = c.site_id join workspaces o on o.id = c.workspace_id
+     where c.public_id = ${id}`
+  const places = {
+    org: sql`select o.public_id as workspace, null as site from workspaces o where o.public_id = ${id}`,
+    site: sql`
+      select o.public_id as workspace, w.public_id as site from sites w join workspaces o on o.id = w.workspace_id
+       where w.public_id = ${id}`,
+    conv: thread,
+    visitor: thread,
+  }
+  const [place] = await sql<Place[]>`${places[audience]}`
+  return place
 }

@@ -14,11 +14,15 @@ export type Settled<T> = { answer: T; replayed: boolean }
 /** Name of the constraint that a second claim violates. */
 export const claimConstraint = 'idempotency_keys_pkey'
 
-/** Records a write as `record` does; under a claim it acts once, and later claims get its answer, which must be plain JSON. */
+/**
+ * Records a write as `record` does; under a claim it acts once, and later claims get its answer, which must be plain
+ * JSON. `check` throws where that may not be shown any more: the key may have been pinned meanwhile.
+ */
 export const recordOnce = async <T>(
   context: Context,
   claim: Claim | undefined,
   write: (tx: Tx, log: Log) => Promise<T>,
+  check: (stored: T) => void,
 ): Promise<Settled<T>> => {
   if (!claim) return { answer: await record(context, write), replayed: false }
   return await settle<T>(
@@ -34,7 +38,11 @@ export const recordOnce = async <T>(
            where owner = ${claim.owner} and route = ${claim.route} and key = ${claim.key}`
         return answer
       }),
-    async (stored) => stored as T,
+    async (stored) => {
+      const answer = stored as T
+      check(answer)
+      return answer
+    },
   )
 }
 

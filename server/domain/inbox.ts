@@ -1,15 +1,22 @@
 /** The inbox: the list of conversations, newest activity first. */
 
 import type { shownStatuses } from '../../schema/muro.ts'
-import type { Context, Workspace } from './context.ts'
+import type { Context, Reach } from './context.ts'
 import { type ConversationFacts, conversationFacts } from './facts.ts'
+import { reachedConversations } from './reach.ts'
+import { searchFor } from './search.ts'
 import { type Page, readPage } from './walks.ts'
 
-/** Returns a page of the workspace's conversations, of one status or of all. */
+/** Returns a page of the conversations that the scope reaches: of one status or of all, and in which `q` occurs. */
 export const listConversations = async (
   { sql }: Context,
-  { workspace }: { workspace: Workspace },
-  input: { status?: (typeof shownStatuses)[number] | undefined; cursor?: string | undefined; limit: number },
+  reach: Reach,
+  input: {
+    status?: (typeof shownStatuses)[number] | undefined
+    q?: string | undefined
+    cursor?: string | undefined
+    limit: number
+  },
 ): Promise<Page<ConversationFacts>> => {
   // `closed` stands in the index that is walked, so that the few that are not closed are found among the many that are.
   const matches = {
@@ -17,6 +24,8 @@ export const listConversations = async (
     snoozed: sql`and not a.closed and c.state = 'snoozed'`,
     closed: sql`and a.closed`,
   }
+  const { workspace } = reach
+  const search = input.q === undefined ? undefined : await searchFor(sql, workspace, input.q)
   return await readPage(
     sql,
     workspace,
@@ -25,7 +34,9 @@ export const listConversations = async (
       places: sql`
       select a.conversation_id as id, a.opened_seq as first_seq, a.seq
         from conversation_activity a join conversations c on c.id = a.conversation_id
-       where a.workspace_id = ${workspace.id} ${input.status === undefined ? sql`` : matches[input.status]}`,
+       where a.workspace_id = ${workspace.id} and ${reachedConversations(sql, reach)}
+         ${input.status === undefined ? sql`` : matches[input.status]}
+         ${search === undefined ? sql`` : sql`and ${search.condition}`}`,
       placeThen: sql`(
       select m.seq from messages m where m.conversation_id = p.id and m.seq <= walk.head
        order by m.conversation_seq desc limit 1)`,

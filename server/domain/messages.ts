@@ -4,10 +4,11 @@ import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
 import { type Sql, violatedUnique } from '../db/sql.ts'
 import { appendMessage, type MessageDraft } from './append.ts'
-import type { AgentScope, Context, VisitorScope, Workspace } from './context.ts'
-import { noConversation } from './conversations.ts'
+import type { AgentScope, Context, Reach, VisitorScope } from './context.ts'
+import { findConversation, noConversation } from './conversations.ts'
 import { type MessageFacts, messageFacts } from './facts.ts'
 import { type Claim, type Settled, settle } from './idempotency.ts'
+import { reachedConversations } from './reach.ts'
 import { recordStatement } from './record.ts'
 
 /** Sends what an agent says: a reply that the visitor sees, or a note. */
@@ -22,6 +23,7 @@ export const sendMessage = async (
     context,
     {
       workspace: scope.workspace,
+      site: scope.site,
       conversation,
       senderType: message.kind,
       senderId: scope.user.publicId,
@@ -36,7 +38,7 @@ export const sendMessage = async (
 /** Receives what the visitor says; it reopens a conversation that is closed or snoozed. */
 export const receiveMessage = async (
   context: Context,
-  { workspace, conversation, contact }: VisitorScope,
+  { workspace, site, conversation, contact }: VisitorScope,
   content: string,
   claim?: Claim,
 ): Promise<Settled<MessageFacts>> =>
@@ -44,6 +46,7 @@ export const receiveMessage = async (
     context,
     {
       workspace,
+      site,
       conversation: conversation.publicId,
       senderType: 'visitor',
       senderId: contact.publicId,
@@ -69,7 +72,7 @@ const append = async (
   }
   try {
     if (!claim) return { answer: await attempt(), replayed: false }
-    return await settle(context.sql, claim, attempt, (stored) => recallMessage(context.sql, draft.workspace, stored))
+    return await settle(context.sql, claim, attempt, (stored) => recallMessage(context.sql, draft, stored))
   } catch (error) {
     if (draft.clientId === null || violatedUnique(error) !== 'messages_client_id') throw error
     return { answer: await messageByClientId(context.sql, draft), replayed: true }
@@ -82,7 +85,7 @@ const append = async (
  */
 export const listMessages = async (
   { sql }: Context,
-  { workspace }: { workspace: Workspace },
+  reach: Reach,
   conversation: string,
   from: {
     position: number
@@ -94,7 +97,7 @@ export const listMessages = async (
   },
 ): Promise<{ messages: MessageFacts[]; next: number | null }> => {
   const { position, limit, since, after, heardByVisitor = false, newest = false } = from
-  const found = await findConversation(sql, workspace, conversation)
+  const found = await findConversation(sql, reach, conversation)
   const start = Math.max(
     position,
     after === undefined ? 0 : await positionOf(sql, found.id, after),
@@ -115,15 +118,6 @@ export const listMessages = async (
   }
 }
 
-const findConversation = async (sql: Sql, workspace: Workspace, conversation: string) => {
-  const [found] = isId('conversation', conversation)
-    ? await sql<{ id: number }[]>`
-        select id from conversations where workspace_id = ${workspace.id} and public_id = ${conversation}`
-    : []
-  if (!found) throw noConversation()
-  return found
-}
-
 const positionOf = async (sql: Sql, conversationId: number, message: string) => {
   const [found] = await sql<{ conversation_seq: number }[]>`
     select conversation_seq from messages where conversation_id = ${conversationId} and public_id = ${message}`
@@ -140,24 +134,21 @@ const positionAt = async (sql: Sql, conversationId: number, since: string) => {
   return found?.conversation_seq ?? 0
 }
 
-const recallMessage = async (sql: Sql, workspace: Workspace, stored: unknown): Promise<MessageFacts> => {
+const recallMessage = async (sql: Sql, reach: Reach, stored: unknown): Promise<MessageFacts> => {
   const id = typeof stored === 'object' && stored !== null && 'id' in stored ? String(stored.id) : ''
   const [found] = await sql<{ facts: MessageFacts }[]>`
     select ${sql.unsafe(messageFacts('c.public_id'))} as facts
       from messages m join conversations c on c.id = m.conversation_id
-     where m.public_id = ${id} and m.workspace_id = ${workspace.id}`
+     where ${reachedConversations(sql, reach)} and m.public_id = ${id}`
   if (!found) throw noConversation()
   return found.facts
 }
 
-const messageByClientId = async (
-  sql: Sql,
-  { workspace, conversation, clientId }: MessageDraft,
-): Promise<MessageFacts> => {
+const messageByClientId = async (sql: Sql, draft: MessageDraft): Promise<MessageFacts> => {
   const [found] = await sql<{ facts: MessageFacts }[]>`
     select ${sql.unsafe(messageFacts('c.public_id'))} as facts
       from messages m join conversations c on c.id = m.conversation_id
-     where c.workspace_id = ${workspace.id} and c.public_id = ${conversation} and m.client_id = ${clientId}`
+     where ${reachedConversations(sql, draft)} and c.public_id = ${draft.conversation} and m.client_id = ${draft.clientId}`
   if (!found) throw noConversation()
   return found.facts
 }

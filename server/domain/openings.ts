@@ -2,7 +2,7 @@
 
 import type { SenderType } from '../../schema/ids.ts'
 import type { Tx } from '../db/sql.ts'
-import type { Workspace } from './context.ts'
+import type { SiteRef, Workspace } from './context.ts'
 import { nextNumber } from './counters.ts'
 import { conversationUpdateFacts, isoTime, messageFacts } from './facts.ts'
 import { newId } from './ids.ts'
@@ -11,7 +11,8 @@ import type { EventDraft, Log } from './record.ts'
 /** The ids of a conversation that is not there yet. */
 export type Place = { rowId: number; publicId: string; number: number }
 
-export type ContactOfSite = { id: number; publicId: string; siteId: number; sitePublicId: string }
+/** A contact, and the site that the conversation is on. */
+export type ContactOnSite = { id: number; publicId: string; site: SiteRef }
 
 type FirstMessage = { senderType: SenderType; senderId: string | null; author: string | null; content: string }
 
@@ -30,7 +31,7 @@ export const reserveConversation = async (tx: Tx, workspace: Workspace): Promise
 export const insertConversation = async (
   tx: Tx,
   log: Log,
-  opening: { workspace: Workspace; place: Place; contact: ContactOfSite; messages: FirstMessage[] },
+  opening: { workspace: Workspace; place: Place; contact: ContactOnSite; messages: FirstMessage[] },
 ): Promise<void> => {
   const { workspace, place, contact } = opening
   const plan = planOf(opening.messages)
@@ -41,7 +42,7 @@ export const insertConversation = async (
     insert into conversations as c (id, public_id, workspace_id, number, site_id, contact_id, unread_count,
                                     seq, public_seq)
     overriding system value
-    values (${place.rowId}, ${place.publicId}, ${workspace.id}, ${place.number}, ${contact.siteId}, ${contact.id},
+    values (${place.rowId}, ${place.publicId}, ${workspace.id}, ${place.number}, ${contact.site.id}, ${contact.id},
             ${plan.unread}, ${count}, ${plan.heard})
     returning ${tx.unsafe(isoTime('c.created_at'))} as created_at`
   if (!row) throw new Error('a conversation was not inserted')
@@ -64,12 +65,18 @@ export const insertConversation = async (
     payload: Record<string, unknown>,
   ) => ({
     type,
+    site: contact.site,
     conversation: { id: place.rowId, publicId: place.publicId, seq, publicSeq },
     payload,
   })
-  const { publicId: visitor_id, sitePublicId: website_id } = contact
+  const { publicId: visitor_id, site } = contact
   await log.write(workspace, first, [
-    draft('conversation.opened', 1, null, { id: place.publicId, website_id, visitor_id, created_at: row.created_at }),
+    draft('conversation.opened', 1, null, {
+      id: place.publicId,
+      website_id: site.publicId,
+      visitor_id,
+      created_at: row.created_at,
+    }),
     ...plan.messages.flatMap(({ seq, publicSeq, updates }, index) => [
       draft('message.new', seq, publicSeq, payloads[index] ?? {}),
       ...(updates && update ? [draft('conversation.update', seq + 1, null, update.payload)] : []),
@@ -96,7 +103,7 @@ const planOf = (messages: FirstMessage[]) => {
 // Messages of one opening follow each other by a millisecond, so that times rise with numbers from the start.
 const insertMessages = async (
   tx: Tx,
-  opened: { workspace: Workspace; place: Place; contact: ContactOfSite; first: number; createdAt: string },
+  opened: { workspace: Workspace; place: Place; contact: ContactOnSite; first: number; createdAt: string },
   messages: PlannedMessage[],
 ): Promise<Record<string, unknown>[]> => {
   const { workspace, place, contact, first, createdAt } = opened

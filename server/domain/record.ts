@@ -1,6 +1,6 @@
 /** Records events: the log is written with the change it tells of, and the bus hears of it once that is committed. */
 
-import { streamSubject } from '../../realtime/bus/bus.ts'
+import { controlSubject, streamSubject } from '../../realtime/bus/bus.ts'
 import {
   encodeStreamEvent,
   type LoggedEvent,
@@ -8,13 +8,15 @@ import {
   type StreamEvent,
   toStreamEvent,
 } from '../../schema/events.ts'
+import { encodeKeyNotice, type KeyNotice } from '../../schema/key-notice.ts'
 import { type Sql, type Tx, transact } from '../db/sql.ts'
-import type { Context, Workspace } from './context.ts'
+import type { Context, SiteRef, Workspace } from './context.ts'
 import { newId } from './ids.ts'
 
 /** An event that has no number of the workspace yet. */
 export type EventDraft = {
   type: LoggedEventType
+  site: SiteRef | null
   conversation: { id: number; publicId: string; seq: number; publicSeq: number | null } | null
   payload: Record<string, unknown>
 }
@@ -56,6 +58,10 @@ export const recordStatement = async (
 export const tell = ({ bus }: Context, event: StreamEvent): void =>
   bus.publish(streamSubject(event.workspace), encodeStreamEvent(event))
 
+/** Tells every hub that a key has changed. */
+export const tellKey = ({ bus }: Context, notice: KeyNotice): void =>
+  bus.publish(controlSubject, encodeKeyNotice(notice))
+
 const publish = (bus: Context['bus'], events: LoggedEvent[]) => {
   for (const event of events) bus.publish(streamSubject(event.workspace), encodeStreamEvent(toStreamEvent(event)))
 }
@@ -76,20 +82,22 @@ const writeEvents = async (
   first: number,
   drafts: EventDraft[],
 ): Promise<LoggedEvent[]> => {
-  const events = drafts.map(({ type, conversation, payload }, index) => ({
+  const events = drafts.map(({ type, site, conversation, payload }, index) => ({
     workspace: workspace.publicId,
     seq: first + index,
     id: newId('event'),
     type,
+    site: site?.publicId ?? null,
     conversation: conversation?.publicId ?? null,
     conversation_seq: conversation?.seq ?? null,
     public_seq: conversation?.publicSeq ?? null,
     payload,
   }))
-  const rows = events.map(({ id, workspace: _, conversation, payload, ...columns }, index) => ({
+  const rows = events.map(({ id, workspace: _w, site: _s, conversation: _c, payload, ...columns }, index) => ({
     ...columns,
     workspace_id: workspace.id,
     public_id: id,
+    site_id: drafts[index]?.site?.id ?? null,
     conversation_id: drafts[index]?.conversation?.id ?? null,
     // As json, not the driver's json(), which is jsonb and forgets the order of keys: live and replayed are the same bytes.
     payload: tx.typed(payload, jsonType),

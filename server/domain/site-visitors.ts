@@ -8,7 +8,7 @@ import { type Sql, type Tx, violatedUnique } from '../db/sql.ts'
 import { insertContact, tellContact, tellNewContact } from './contacts.ts'
 import type { Context, VisitorScope } from './context.ts'
 import { nextNumber } from './counters.ts'
-import { type ContactOfSite, insertConversation, reserveConversation } from './openings.ts'
+import { type ContactOnSite, insertConversation, reserveConversation } from './openings.ts'
 import { type Log, record } from './record.ts'
 import type { Site } from './sites.ts'
 
@@ -43,7 +43,8 @@ export const findVisitor = async (sql: Sql, site: Site, token: string): Promise<
      where s.site_id = ${site.id} and s.token_hash = ${hashSecret(token)}`
   if (!row) return undefined
   const { conversation, ...contact } = row
-  return { workspace: site.workspace, conversation: { publicId: conversation }, contact }
+  const { workspace, id, publicId } = site
+  return { workspace, site: { id, publicId }, conversation: { publicId: conversation }, contact }
 }
 
 /** Lets a token open a conversation; `name` is what its holder is called there. A token opens one only. */
@@ -71,9 +72,9 @@ const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visit
   const session = { siteId: site.id, contactId: contact.id, conversationId: place.rowId, name }
   await insertSession(tx, { ...session, kind: 'visitor_token', token: visitorToken })
   await insertSession(tx, { ...session, kind: 'conversation_token', token: conversationToken })
-  if (contact.isNew) await tellNewContact(tx, log, site, { rowId: contact.id, id: contact.publicId })
+  if (contact.isNew) await tellNewContact(tx, log, site.workspace, { rowId: contact.id, id: contact.publicId })
   else if (contact.isNamed) {
-    await tellContact(tx, log, site, contact.publicId, await log.take(site.workspace, 1), ['name'])
+    await tellContact(tx, log, site.workspace, contact.publicId, await log.take(site.workspace, 1), ['name'])
   }
   const line = {
     senderType: 'visitor',
@@ -91,12 +92,12 @@ const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visit
   return { conversation: place.publicId, conversationToken }
 }
 
-type KnownContact = ContactOfSite & { isNew: boolean; isNamed: boolean }
+type KnownContact = ContactOnSite & { isNew: boolean; isNamed: boolean }
 
 // An address that is known joins the new thread to its contact; it opens none of the contact's old threads.
 const findOrInsertContact = async (tx: Tx, site: Site, name: string, email: string): Promise<KnownContact> => {
   const { workspace } = site
-  const place = { siteId: site.id, sitePublicId: site.publicId }
+  const place = { site: { id: site.id, publicId: site.publicId } }
   const [known] = await tx<{ id: number; publicId: string; name: string | null }[]>`
     select id, public_id as "publicId", name from contacts
      where workspace_id = ${workspace.id} and email = ${email}

@@ -4,7 +4,7 @@ import { randomToken } from '../../auth/random.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
 import type { Queryable, Sql, Tx } from '../db/sql.ts'
-import type { Workspace } from './context.ts'
+import type { Reach, SiteRef, Workspace } from './context.ts'
 import { nextNumber } from './counters.ts'
 import { newId } from './ids.ts'
 
@@ -39,21 +39,26 @@ export const createSite = async (
   return { rowId: row.id, ...site }
 }
 
-/** Returns a site of the workspace by its public id; the oldest where none is named. */
-export const findSite = async (
-  sql: Queryable,
-  workspace: Workspace,
-  id?: string,
-): Promise<{ id: number; publicId: string }> => {
-  const [site] = await sql<{ id: number; publicId: string }[]>`
+/** Returns a site that the scope reaches by its public id; the oldest where none is named. */
+export const findSite = async (sql: Queryable, { workspace, site: pin }: Reach, id?: string): Promise<SiteRef> => {
+  const [site] = await sql<SiteRef[]>`
     select id, public_id as "publicId" from sites
-     where workspace_id = ${workspace.id} ${id === undefined ? sql`` : sql`and public_id = ${isId('site', id) ? id : ''}`}
+     where workspace_id = ${workspace.id} ${pin === null ? sql`` : sql`and id = ${pin.id}`}
+       ${id === undefined ? sql`` : sql`and public_id = ${isId('site', id) ? id : ''}`}
      order by id limit 1`
   if (!site) {
     throw new HubbubError('invalid', id === undefined ? 'this workspace has no site yet' : 'website_id: no such site', {
       param: 'website_id',
     })
   }
+  return site
+}
+
+/** Returns the site of a workspace that somebody names by its public id. */
+export const siteNamed = async (sql: Queryable, workspace: Workspace, id: string): Promise<SiteRef> => {
+  const [site] = await sql<SiteRef[]>`
+    select id, public_id as "publicId" from sites where workspace_id = ${workspace.id} and public_id = ${id}`
+  if (!site) throw new HubbubError('not_found', 'No such site.')
   return site
 }
 

@@ -5,9 +5,10 @@ import { type ConversationState, isId, shownStatus } from '../../schema/ids.ts'
 import { caps, type UpdateConversation } from '../../schema/muro.ts'
 import type { Tx } from '../db/sql.ts'
 import { mergeMetadata } from './attributes.ts'
-import type { AgentScope, Context, Workspace } from './context.ts'
+import type { AgentScope, Context, Reach, Workspace } from './context.ts'
 import { noConversation, readConversation } from './conversations.ts'
 import { type ConversationFacts, conversationUpdateFacts } from './facts.ts'
+import { reachedConversations } from './reach.ts'
 import { record } from './record.ts'
 
 /** Changes a conversation and tells what changed; a patch that changes nothing tells nothing. */
@@ -19,7 +20,7 @@ export const updateConversation = async (
 ): Promise<ConversationFacts> =>
   await record(context, async (tx, log) => {
     const { workspace } = scope
-    const row = await lockConversation(tx, workspace, id)
+    const row = await lockConversation(tx, scope, id)
     const changes = await changesOf(tx, workspace, row, patch)
     const changed = Object.keys(changes.told)
     if (changed.length > 0) {
@@ -41,6 +42,7 @@ export const updateConversation = async (
       await log.write(workspace, first, [
         {
           type: 'conversation.update',
+          site: { id: row.site_id, publicId: row.site },
           conversation: { id: row.id, publicId: id, seq, publicSeq },
           payload: told.payload,
         },
@@ -51,6 +53,8 @@ export const updateConversation = async (
 
 type Row = {
   id: number
+  site_id: number
+  site: string
   seq: number
   public_seq: number
   state: ConversationState
@@ -60,12 +64,14 @@ type Row = {
   metadata: Record<string, unknown>
 }
 
-const lockConversation = async (tx: Tx, workspace: Workspace, id: string): Promise<Row> => {
+const lockConversation = async (tx: Tx, reach: Reach, id: string): Promise<Row> => {
   const [row] = isId('conversation', id)
     ? await tx<Row[]>`
-        select id, seq, public_seq, state, unread_count, assignee_id, to_json(tags) as tags, metadata
-          from conversations where workspace_id = ${workspace.id} and public_id = ${id}
-           for no key update`
+        select c.id, c.site_id, w.public_id as site, c.seq, c.public_seq, c.state, c.unread_count, c.assignee_id,
+               to_json(c.tags) as tags, c.metadata
+          from conversations c join sites w on w.id = c.site_id
+         where ${reachedConversations(tx, reach)} and c.public_id = ${id}
+           for no key update of c`
     : []
   if (!row) throw noConversation()
   return row

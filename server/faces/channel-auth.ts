@@ -4,11 +4,12 @@ import type { FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { maySubscribe, type Subscriber } from '../../auth/channel-rules.ts'
 import { signChannel } from '../../auth/channel-signature.ts'
-import { type ChannelGrant, channelAuthRequest, writeChannelData } from '../../schema/channel-auth.ts'
+import { type ChannelGrant, channelAuthRequest, sinceOf, writeChannelData } from '../../schema/channel-auth.ts'
 import { chatChannel } from '../../schema/channels.ts'
 import { HubbubError } from '../../schema/errors.ts'
+import type { Since } from '../../schema/recovery.ts'
 import type { AgentScope, Context } from '../domain/context.ts'
-import { workspaceOfConversation } from '../domain/history.ts'
+import { placeOf } from '../domain/history.ts'
 import type { KeyCache } from '../domain/key-cache.ts'
 import { findVisitor } from '../domain/site-visitors.ts'
 import { findSiteByKey } from '../domain/sites.ts'
@@ -42,17 +43,22 @@ export const channelAuthFace: FastifyPluginAsyncZod<ChannelAuthDeps> = async (fa
     const agent = request.headers['x-visitor-token'] === undefined ? await agentOf(keys, request) : undefined
     if (agent) requireScope(agent, 'read')
     const subscriber = agent ? asSubscriber(agent) : await visitorOf(context, request)
-    const allowed = await maySubscribe(subscriber, chatChannel(channel_name), (id) =>
-      workspaceOfConversation(context.sql, id),
+    const allowed = await maySubscribe(subscriber, chatChannel(channel_name), (channel) =>
+      placeOf(context.sql, channel),
     )
     if (!allowed)
       throw new HubbubError('forbidden', `You may not subscribe to ${channel_name}.`, { param: 'channel_name' })
-    const channel_data = writeChannelData(grantOf(subscriber, agent))
+    // pusher-js sends what it saw on all its channels with each request; only this channel's is signed.
+    const channel_data = writeChannelData(grantOf(subscriber, agent, sinceOf(asked.data)))
     return { auth: signChannel(app, socket_id, channel_name, channel_data), channel_data }
   })
 }
 
-const asSubscriber = ({ workspace }: AgentScope): Subscriber => ({ kind: 'key', workspace: workspace.publicId })
+const asSubscriber = ({ workspace, site }: AgentScope): Subscriber => ({
+  kind: 'key',
+  workspace: workspace.publicId,
+  site: site?.publicId ?? null,
+})
 
 const visitorOf = async ({ sql }: Context, { headers }: FastifyRequest): Promise<Subscriber> => {
   const { 'x-api-key': siteKey, 'x-visitor-token': token } = headers
@@ -66,9 +72,11 @@ const visitorOf = async ({ sql }: Context, { headers }: FastifyRequest): Promise
   }
 }
 
-const grantOf = ({ workspace }: Subscriber, agent: AgentScope | undefined): ChannelGrant => {
+const grantOf = ({ workspace }: Subscriber, agent: AgentScope | undefined, since: Since | undefined): ChannelGrant => {
   const iat = Math.floor(Date.now() / 1000)
-  if (!agent) return { workspace, iat }
-  const { publicId, expiresAt } = agent.key
-  return { workspace, key: publicId, iat, ...(expiresAt ? { exp: Math.floor(expiresAt.getTime() / 1000) } : {}) }
+  const seen = since === undefined ? {} : { since }
+  if (!agent) return { workspace, iat, ...seen }
+  const { publicId, version, expiresAt } = agent.key
+  const ends = expiresAt ? { exp: Math.floor(expiresAt.getTime() / 1000) } : {}
+  return { workspace, key: publicId, version, iat, ...ends, ...seen }
 }

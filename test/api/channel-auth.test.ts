@@ -7,7 +7,7 @@ import { verifyChannel } from '../../auth/channel-signature.ts'
 import { readChannelGrant } from '../../schema/channel-auth.ts'
 import { type Api, startApi } from '../support/api.ts'
 import { type Answer, call, muroError } from '../support/http.ts'
-import type { Tenant } from '../support/tenant.ts'
+import type { Tenant, TestSite } from '../support/tenant.ts'
 
 const app = { id: '77', key: 'the-app-key', secret: 'the-app-secret' }
 
@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-type Asked = { socket_id?: unknown; channel_name?: unknown }
+type Asked = { socket_id?: unknown; channel_name?: unknown; [more: string]: unknown }
 const form = { 'Content-Type': 'application/x-www-form-urlencoded' }
 
 const authorize = (body: unknown, headers: Record<string, string>) =>
@@ -79,8 +79,12 @@ const expectRefused = (answer: Answer, param?: string) => {
 }
 
 describe('an API key', () => {
-  it('is let into its workspace and each of its conversations, asked by form or by JSON', async () => {
-    for (const channel of [`private-org-${tenant.workspace.publicId}`, `private-conv-${thread.conversation}`]) {
+  it('is let into its workspace, its sites and its conversations, asked by form or by JSON', async () => {
+    for (const channel of [
+      `private-org-${tenant.workspace.publicId}`,
+      `private-site-${tenant.site.id}`,
+      `private-conv-${thread.conversation}`,
+    ]) {
       for (const ask of [asForm, authorize]) {
         const asked = { socket_id: '123.456', channel_name: channel }
         const now = Math.floor(Date.now() / 1000)
@@ -88,6 +92,7 @@ describe('an API key', () => {
         expect(grant).toEqual({
           workspace: tenant.workspace.publicId,
           key: tenant.agent.key.publicId,
+          version: 1,
           iat: expect.any(Number),
         })
         expect(grant && grant !== 'broken' && Math.abs(grant.iat - now)).toBeLessThanOrEqual(2)
@@ -110,12 +115,17 @@ describe('an API key', () => {
     for (const channel_name of [
       `private-org-${other.workspace.publicId}`,
       `private-conv-${foreign.conversation}`,
+      `private-site-${other.site.id}`,
+      'private-site-web_unknown',
       'private-conv-cnv_unknown',
       'private-org-org_unknown',
       `private-org-${tenant.workspace.publicId} `,
       `private-org-${tenant.workspace.publicId}\n`,
       `Private-org-${tenant.workspace.publicId}`,
       `private-conv-${tenant.workspace.publicId}`,
+      `private-site-${tenant.workspace.publicId}`,
+      `private-site-${thread.conversation}`,
+      `private-org-${tenant.site.id}`,
       `private-org-${thread.conversation}`,
       visitor.channel,
       `private-visitor-${thread.conversation}`,
@@ -131,6 +141,37 @@ describe('an API key', () => {
         expectRefused(await ask({ socket_id: '1.2', channel_name }, withKey(tenant)), 'channel_name')
       }
     }
+  })
+
+  it('P4: that is pinned to a site is let into its site and the conversations there, not the workspace nor another site', async () => {
+    const second: TestSite = await tenant.makeSite()
+    const there = await tenant.thread(second)
+    const { id, key } = await tenant.makeKey(second)
+    const headers = { Authorization: `Bearer ${key}` }
+    for (const channel of [`private-site-${second.id}`, `private-conv-${there.conversation}`]) {
+      for (const ask of [asForm, authorize]) {
+        const grant = expectSigned(await ask({ socket_id: '1.2', channel_name: channel }, headers), '1.2', channel)
+        expect(grant).toMatchObject({ workspace: tenant.workspace.publicId, key: id, version: 1 })
+      }
+    }
+    for (const channel_name of [
+      `private-org-${tenant.workspace.publicId}`,
+      `private-site-${tenant.site.id}`,
+      `private-site-${other.site.id}`,
+      `private-conv-${thread.conversation}`,
+      `private-conv-${foreign.conversation}`,
+      `private-visitor-${there.conversation}`,
+    ]) {
+      expectRefused(await asForm({ socket_id: '1.2', channel_name }, headers), 'channel_name')
+    }
+    await api.run('key', 'pin', id, '--site', tenant.site.id)
+    expectRefused(
+      await asForm({ socket_id: '1.2', channel_name: `private-site-${second.id}` }, headers),
+      'channel_name',
+    )
+    const moved = `private-conv-${thread.conversation}`
+    const grant = expectSigned(await asForm({ socket_id: '1.2', channel_name: moved }, headers), '1.2', moved)
+    expect(grant).toMatchObject({ key: id, version: 2 })
   })
 
   it('without the read scope, or that opens nothing, is let in nowhere', async () => {
@@ -201,6 +242,92 @@ describe('a visitor', () => {
     const visitor = await makeVisitor(off, 'v-5')
     await api.database.sql`update sites set active = false where public_id = ${off.site.id}`
     expectRefused(await asForm({ socket_id: '1.2', channel_name: visitor.channel }, visitor.headers))
+  })
+})
+
+describe('what was seen last', () => {
+  const channel_name = () => `private-org-${tenant.workspace.publicId}`
+
+  /** Returns the `since` that was signed. */
+  const sinceOf = async (more: Record<string, unknown>, ask = asForm) => {
+    const answer = await ask({ socket_id: '1.2', channel_name: channel_name(), ...more }, withKey(tenant))
+    const grant = expectSigned(answer, '1.2', channel_name())
+    expect(JSON.stringify(answer.body).length).toBeLessThan(500)
+    return grant && grant !== 'broken' ? grant.since : grant
+  }
+
+  it('is signed for the channel that is asked for, from a form or from JSON', async () => {
+    const named = `since[${channel_name()}]`
+    for (const ask of [asForm, authorize]) {
+      expect(await sinceOf({ [named]: '41' }, ask)).toBe(41)
+      expect(await sinceOf({ since: '42' }, ask)).toBe(42)
+      expect(await sinceOf({ [named]: '0', since: '7' }, ask)).toBe(0)
+      expect(await sinceOf({ 'since[private-conv-cnv_x]': '9' }, ask)).toBeUndefined()
+      for (const none of ['', 'undefined', 'null']) expect(await sinceOf({ [named]: none }, ask)).toBeUndefined()
+      for (const wrong of ['-1', '1.5', 'abc', '1e3', '9'.repeat(16), ' 1', '0x1']) {
+        expect(await sinceOf({ [named]: wrong }, ask)).toBe('invalid')
+      }
+    }
+    expect(await sinceOf({ since: { [channel_name()]: 43, other: 9 } }, authorize)).toBe(43)
+    expect(await sinceOf({ since: 44 }, authorize)).toBe(44)
+    expect(await sinceOf({ since: { other: 9 } }, authorize)).toBeUndefined()
+    expect(await sinceOf({}, authorize)).toBeUndefined()
+  })
+
+  it('is signed for visitors too', async () => {
+    const visitor = await makeVisitor(tenant, 'v-since')
+    const asked = { socket_id: '1.2', channel_name: visitor.channel, [`since[${visitor.channel}]`]: '3' }
+    expect(expectSigned(await asForm(asked, visitor.headers), '1.2', visitor.channel)).toMatchObject({ since: 3 })
+  })
+
+  it('may come with what was seen on 200 channels, as pusher-js sends it with each request', async () => {
+    const seen = Object.fromEntries(
+      Array.from({ length: 200 }, (_, n) => [`since[private-conv-cnv_${'x'.repeat(20)}${n}]`, `${1000 + n}`]),
+    )
+    expect(await sinceOf({ ...seen, [`since[${channel_name()}]`]: '77' })).toBe(77)
+    expect(await sinceOf({ [`since[${channel_name()}]`]: '78', ...seen })).toBe(78)
+    expect(await sinceOf({ since: { ...seen, [channel_name()]: 79 } }, authorize)).toBe(79)
+  })
+
+  it('that is garbage is invalid or ignored, and breaks nothing', async () => {
+    const name = channel_name()
+    const nested = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+    for (const [since, expected] of [
+      ['[1,2]', undefined],
+      ['[]', undefined],
+      ['{}', undefined],
+      ['true', 'invalid'],
+      ['1.5', 'invalid'],
+      ['-1', 'invalid'],
+      ['1e99', 'invalid'],
+      [`{"${name}":{"a":1}}`, 'invalid'],
+      [`{"${name}":[1]}`, 'invalid'],
+      [`{"${name}":null}`, undefined],
+      ['{"__proto__":{"x":1},"constructor":1}', undefined],
+      [nested, undefined],
+    ] as const) {
+      const body = `{"socket_id":"1.2","channel_name":"${name}","since":${since}}`
+      const answer = await authorize(body, withKey(tenant))
+      const grant = expectSigned(answer, '1.2', name)
+      expect([since.slice(0, 50), grant && grant !== 'broken' ? grant.since : grant]).toEqual([
+        since.slice(0, 50),
+        expected,
+      ])
+    }
+    for (const form_ of [
+      '__proto__=1&constructor=2&toString=3&hasOwnProperty=4',
+      'since[]=1&since[][]=2&since=',
+      `since[${name}][]=5&since[${name}`,
+      'since[__proto__]=5&since[constructor]=6',
+      'a=1&'.repeat(20_000),
+      `since[x]=${'9'.repeat(100_000)}`,
+    ]) {
+      const body = `${form_}&socket_id=1.2&channel_name=${encodeURIComponent(name)}`
+      expectSigned(await authorize(body, { ...form, ...withKey(tenant) }), '1.2', name)
+    }
+    for (const body of ['{"__proto__":{"socket_id":"1.2"}}', `{"since":${nested}}`, nested, '{"since":{"a":1}}']) {
+      expectRefused(await authorize(body, withKey(tenant)))
+    }
   })
 })
 

@@ -236,14 +236,29 @@ describe('GET /realtime', () => {
     expect(body).toEqual({
       object: 'realtime',
       enabled: true,
-      config: { key: expect.any(String), host: hostname, port: api.program.realtimePort, forceTLS: false, cluster: '' },
+      config: { key: expect.any(String), host: hostname, port: api.realtimePort, forceTLS: false, cluster: '' },
       auth_endpoint: `${api.url}/api/v1/realtime/auth`,
       channels: {
         workspace: `private-org-${tenant.workspace.publicId}`,
+        site: 'private-site-{id}',
         conversation: 'private-conv-{id}',
         visitor: 'private-visitor-{id}',
       },
       events: expect.objectContaining({ 'message.new': expect.arrayContaining(['id', 'content', 'seq']) }),
     })
+  })
+
+  it('gives a key that is pinned to a site the channel of its site, in the place of the workspace’s', async () => {
+    const { key } = await tenant.makeKey(tenant.site)
+    const { status, body, text } = await muroClient(api.url, key).get('/realtime')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({
+      channels: {
+        workspace: `private-site-${tenant.site.id}`,
+        conversation: 'private-conv-{id}',
+        visitor: 'private-visitor-{id}',
+      },
+    })
+    expect(text).not.toContain(tenant.workspace.publicId)
   })
 })

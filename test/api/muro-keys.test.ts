@@ -122,8 +122,7 @@ describe('P5: a revoked key', () => {
     const { id, key } = await makeKey('--scopes', 'read')
     expect(await statusWith(key)).toBe(200)
     const { sql } = api.database
-    await sql`with revoked as (update api_keys set revoked_at = now() where public_id = ${id} returning 1)
-              select pg_notify('hubbub_keys', ${id}) from revoked`
+    await sql`update api_keys set revoked_at = now() where public_id = ${id}`
     const begun = Date.now()
     await expect.poll(() => statusWith(key), { interval: 5, timeout: 1000 }).toBe(401)
     expect(Date.now() - begun).toBeLessThan(1000)
@@ -133,7 +132,12 @@ describe('P5: a revoked key', () => {
     const { id, key } = await makeKey('--scopes', 'read')
     expect(await statusWith(key)).toBe(200)
     const { sql } = api.database
-    await sql`update api_keys set revoked_at = now() where public_id = ${id}`
+    // As if the notice was lost on the way.
+    await sql.begin(async (tx) => {
+      await tx`alter table api_keys disable trigger api_keys_told`
+      await tx`update api_keys set revoked_at = now() where public_id = ${id}`
+      await tx`alter table api_keys enable trigger api_keys_told`
+    })
     expect(await statusWith(key)).toBe(200)
     await sql`select pg_terminate_backend(pid) from pg_stat_activity
                where datname = current_database() and application_name = 'hubbub listener'`
@@ -176,6 +180,24 @@ describe('an expiring key', () => {
       if (after < expires.getTime()) expect(status).toBe(200)
       if (before > expires.getTime()) expect(status).toBe(401)
     }
+  })
+
+  it('P5: that is ended while it is in use stops at once, at the time that was named', async () => {
+    const { id, key } = await makeKey('--scopes', 'read')
+    expect(await statusWith(key)).toBe(200)
+    const ended = await api.run('key', 'expire', id, '--at', '2020-01-01T01:00:00+01:00')
+    expect(JSON.parse(ended.stdout)).toEqual({ id, expires_at: '2020-01-01T00:00:00.000Z' })
+    const answer = await muroClient(api.url, key).get('/conversations')
+    expect([answer.status, answer.body]).toEqual([401, muroError('authentication_error', 'unauthenticated')])
+    expect(answer.text).toContain('expired')
+  })
+
+  it('whose time is put off opens again', async () => {
+    const { id, key } = await makeKey('--scopes', 'read')
+    await api.run('key', 'expire', id, '--at', '2020-01-01T00:00:00Z')
+    expect(await statusWith(key)).toBe(401)
+    await api.run('key', 'expire', id, '--at', '2990-01-01T00:00:00Z')
+    expect(await statusWith(key)).toBe(200)
   })
 
   it('cannot be made to expire in the past, or at no time', async () => {

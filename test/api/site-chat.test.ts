@@ -46,7 +46,7 @@ it('the config has the greeting of the site and where to connect, and null witho
     realtime: {
       key: expect.any(String),
       host: '127.0.0.1',
-      port: api.program.realtimePort,
+      port: api.realtimePort,
       forceTLS: false,
       auth_endpoint: `${api.url}/api/v1/realtime/auth`,
     },

@@ -89,7 +89,7 @@ describe('P2: one order, everywhere', () => {
     await Promise.all(
       countTo(50).map((n) => sendMessage(context, tenant.agent, conversation, { content: `${n}`, kind: 'agent' })),
     )
-    const { messages } = await listMessages(context, tenant, conversation, { position: 0, limit: 100 })
+    const { messages } = await listMessages(context, tenant.agent, conversation, { position: 0, limit: 100 })
     const times = messages.map(({ created_at }) => created_at)
     expect(new Set(times).size).toBe(50)
     expect(times).toEqual([...times].sort())
@@ -104,7 +104,11 @@ describe('P2: one order, everywhere', () => {
       let last: { id: string; created_at: string } | undefined
       for (let idle = 0; idle < 2; ) {
         const wasWriting = writing
-        const { messages } = await listMessages(context, tenant, conversation, { position: 0, limit: 7, ...read(last) })
+        const { messages } = await listMessages(context, tenant.agent, conversation, {
+          position: 0,
+          limit: 7,
+          ...read(last),
+        })
         for (const message of messages) seen.push(message.content)
         last = messages.at(-1) ?? last
         idle = !wasWriting && messages.length === 0 ? idle + 1 : 0
@@ -122,7 +126,7 @@ describe('P2: one order, everywhere', () => {
       }),
     )
     writing = false
-    const { messages } = await listMessages(context, tenant, conversation, { position: 0, limit: 1000 })
+    const { messages } = await listMessages(context, tenant.agent, conversation, { position: 0, limit: 1000 })
     const all = messages.map(({ content }) => content)
     expect(all).toHaveLength(320)
     for (const seen of await Promise.all(polls)) expect(seen).toEqual(all)

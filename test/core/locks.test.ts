@@ -96,6 +96,7 @@ const bulk = async (tx: Tx, log: Log, { workspace }: Tenant, conversations: stri
     first,
     rows.map(({ id, public_id: publicId, seq }) => ({
       type: 'conversation.update',
+      site: null,
       conversation: { id, publicId, seq: seq + 1, publicSeq: null },
       payload: {},
     })),
@@ -106,7 +107,7 @@ const bulk = async (tx: Tx, log: Log, { workspace }: Tenant, conversations: stri
 const refer = async (tx: Tx, log: Log, { workspace }: Tenant, conversation: string): Promise<void> => {
   await tx`select 1 from conversations where workspace_id = ${workspace.id} and public_id = ${conversation} for key share`
   const first = await log.take(workspace, 1)
-  await log.write(workspace, first, [{ type: 'contact.update', conversation: null, payload: {} }])
+  await log.write(workspace, first, [{ type: 'contact.update', site: null, conversation: null, payload: {} }])
 }
 
 /** Two contacts that become one, as a merge will: contacts, then their conversations, each by ascending id, then the head. */
@@ -117,5 +118,5 @@ const merge = async (tx: Tx, log: Log, { workspace }: Tenant, contacts: string[]
   await tx`select id from conversations where contact_id::text = any(${ids}) order by id for no key update`
   const first = await log.take(workspace, 1)
   await tx`update conversations set contact_id = contact_id where contact_id::text = any(${ids})`
-  await log.write(workspace, first, [{ type: 'contact.update', conversation: null, payload: {} }])
+  await log.write(workspace, first, [{ type: 'contact.update', site: null, conversation: null, payload: {} }])
 }

@@ -29,11 +29,19 @@ it('server/db/schema.sql is what the migrations make (refresh it with npx vitest
   const indexes = await sql<{ line: string }[]>`
     select indexdef || ';' as line from pg_indexes
      where schemaname = 'public' and indexname not in (select conname from pg_constraint) order by tablename, indexname`
+  const functions = await sql<{ line: string }[]>`
+    select pg_get_functiondef(p.oid) || ';' as line from pg_proc p
+     where p.pronamespace = 'public'::regnamespace
+       and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+     order by proname`
+  const triggers = await sql<{ line: string }[]>`
+    select pg_get_triggerdef(oid) || ';' as line from pg_trigger where not tgisinternal order by tgname`
+  const linesOf = (rows: readonly { line: string }[]) => rows.map(({ line }) => line).join('\n')
   const tables = [...new Set(columns.map(({ table_name }) => table_name))]
   const dump = tables.map((table) => {
     const lines = [...columns, ...constraints].filter(({ table_name }) => table_name === table).map(({ line }) => line)
     return `create table ${table} (\n${lines.join(',\n')}\n);\n`
   })
-  const text = `-- What the migrations make, dumped by test/core/schema.test.ts. Not run by anything.\n\n${dump.join('\n')}\n${indexes.map(({ line }) => line).join('\n')}\n`
+  const text = `-- What the migrations make, dumped by test/core/schema.test.ts. Not run by anything.\n\n${dump.join('\n')}\n${[indexes, functions, triggers].map(linesOf).join('\n\n')}\n`
   await expect(text).toMatchFileSnapshot('../../server/db/schema.sql')
 })

@@ -126,6 +126,48 @@ describe('a command', () => {
     expect(await runOn(env.DATABASE_URL ?? '', count)).toEqual(before)
   })
 
+  it('makes keys that are pinned to a site, pins others, and ends them; only to sites and keys of the workspace', async () => {
+    const here = { ...env, DATABASE_URL: await emptyDatabase(), DATA_DIR: await makePlace() }
+    const { here: mine, key, site } = await makeAll(here)
+    const theirs = await makeAll(here)
+    const pinned = await run(here, 'key', 'create', '--scopes', 'read', '--site', site.id ?? '', ...mine)
+    expect(pinned).toEqual({ id: expect.stringMatching(/^key_/), key: expect.stringMatching(/^mr_live_/) })
+    expect(await run(here, 'key', 'pin', key.id ?? '', '--site', site.id ?? '')).toEqual({
+      id: key.id,
+      site_id: site.id,
+    })
+    const at = '2031-05-06T07:08:09+02:00'
+    const expires_at = '2031-05-06T05:08:09.000Z'
+    expect(await run(here, 'key', 'expire', key.id ?? '', '--at', at, ...mine)).toEqual({ id: key.id, expires_at })
+    const url = here.DATABASE_URL
+    const keys = `
+      select k.public_id as id, s.public_id as site, k.expires_at is not null as ends, k.version
+        from api_keys k left join sites s on s.id = k.site_id order by k.id`
+    const before = await runOn(url, keys)
+    expect(before).toEqual([
+      { id: key.id, site: site.id, ends: true, version: 3 },
+      { id: theirs.key.id, site: null, ends: false, version: 1 },
+      { id: pinned.id, site: site.id, ends: false, version: 1 },
+    ])
+    for (const [args, line] of [
+      [['key', 'create', '--scopes', 'read', '--site', 'web_unknown', ...mine], 'No such site.'],
+      [['key', 'create', '--scopes', 'read', '--site', theirs.site.id, ...mine], 'No such site.'],
+      [['key', 'pin', key.id, '--site', theirs.site.id], 'No such site.'],
+      [['key', 'pin', key.id, '--site', 'nonsense', ...mine], 'No such site.'],
+      [['key', 'pin', 'key_unknown', '--site', site.id], 'No such key.'],
+      [['key', 'pin', theirs.key.id, '--site', site.id, ...mine], 'No such key.'],
+      [['key', 'expire', 'nonsense', '--at', at, ...mine], 'No such key.'],
+      [['key', 'expire', theirs.key.id, '--at', at, ...mine], 'No such key.'],
+    ] as const) {
+      const given = args.filter((arg) => arg !== undefined)
+      expect([given, await runProgram(given, here)]).toEqual([
+        given,
+        { code: 1, stdout: '', stderr: `hubbub: ${line}\n` },
+      ])
+    }
+    expect(await runOn(url, keys)).toEqual(before)
+  }, 60_000)
+
   it.each([
     ['nonsense'],
     ['start', 'now'],
@@ -139,6 +181,12 @@ describe('a command', () => {
     ['key', 'create', '--scopes', 'read', '--color', 'red'],
     ['key', 'create', '--scopes'],
     ['key', 'create', 'extra', '--scopes', 'read'],
+    ['key', 'pin', 'key_a'],
+    ['key', 'pin', '--site', 'web_a'],
+    ['key', 'expire', 'key_a'],
+    ['key', 'expire', 'key_a', '--at', 'tomorrow'],
+    ['key', 'expire', '--at', '2031-01-01T00:00:00Z'],
+    ['key', 'forget', 'key_a'],
     ['workspace', 'create'],
     ['workspace', 'create', '--name', ' '],
     ['user', 'create', '--email', 'nonsense', '--name', 'Bo'],

@@ -1,19 +1,21 @@
 /** `GET /realtime`: what a pusher-js client needs to know. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import { convChannel, orgChannel, visitorChannel } from '../../../schema/channels.ts'
+import { convChannel, orgChannel, siteChannel, visitorChannel } from '../../../schema/channels.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
 
 export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { addresses }) => {
   app.get('/realtime', { config: { scope: 'read' } }, async (request) => {
-    const { workspace } = admitted(request)
+    const { workspace, site } = admitted(request)
     return {
       object: 'realtime',
       enabled: true,
       config: { ...addresses.realtime(request), cluster: '' },
       auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth`,
       channels: {
-        workspace: orgChannel(workspace.publicId),
+        ...(site
+          ? { workspace: siteChannel(site.publicId) }
+          : { workspace: orgChannel(workspace.publicId), site: siteChannel('{id}') }),
         conversation: convChannel('{id}'),
         visitor: visitorChannel('{id}'),
       },
