@@ -1,169 +1,173 @@
 #!/usr/bin/env node
-/** The composition root: starts the program, or runs a command beside it. */
+/** The composition root: starts the roles that this process runs, or runs a command beside it. */
 
-import { dirname } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import type { Bus, BusListener } from './realtime/bus/bus.ts'
 import { createMemoryBus } from './realtime/bus/memory.ts'
+import { createRedisBus } from './realtime/bus/redis.ts'
+import { createMetrics, type Metrics } from './realtime/metrics.ts'
 import { createRealtime } from './realtime/realtime.ts'
 import { loadUws } from './realtime/transport/uws.ts'
-import { type Config, readConfig } from './schema/config.ts'
+import { type Config, type Role, readConfig } from './schema/config.ts'
 import { HubbubError, StartError } from './schema/errors.ts'
+import type { Health } from './schema/health.ts'
 import { readCommand, UsageError, usage } from './server/commands.ts'
-import { type Database, openEmbedded, openExternal } from './server/db/database.ts'
-import { resolveDataDir } from './server/db/embedded/data-dir.ts'
-import { systemUser } from './server/db/embedded/system-user.ts'
-import { listen } from './server/db/listen.ts'
-import { migrate } from './server/db/migrate.ts'
+import type { Database } from './server/db/database.ts'
+import { isAnswering } from './server/db/is-answering.ts'
 import { bootstrap } from './server/domain/bootstrap.ts'
-import type { Context } from './server/domain/context.ts'
-import { readHeads, readHistory, workspaceOfConversation } from './server/domain/history.ts'
+import { placeOf, readHeads, readHistory } from './server/domain/history.ts'
 import { createKeyCache } from './server/domain/key-cache.ts'
-import { findKey, keyChanges } from './server/domain/keys.ts'
+import { findKey, keyStates } from './server/domain/keys.ts'
+import { readMissed } from './server/domain/missed.ts'
 import { createAddresses } from './server/faces/addresses.ts'
 import { firstStartLines, startLines } from './server/greeting.ts'
 import { createLimiter } from './server/http/limiter.ts'
 import { startForgettingClaims } from './server/jobs/forget-claims.ts'
+import { startSortingSearch } from './server/jobs/sort-search.ts'
+import { watchKeyChanges } from './server/key-changes.ts'
 import { createLogger } from './server/logger.ts'
-import { readSecrets, type Secrets } from './server/secrets.ts'
-import { createServer } from './server/server.ts'
+import { open } from './server/open.ts'
+import { createProbes, createServer, listenOn } from './server/server.ts'
 import { closeOnSignal } from './server/signals.ts'
 
-/** Opens the database that the configuration asks for, at this program's version, and the secrets beside it. */
-const open = async (
-  config: Config,
-  role: 'program' | 'command',
-  onExit?: (line: string) => void,
-): Promise<{ database: Database; secrets: Secrets }> => {
-  const root = dirname(fileURLToPath(import.meta.url))
-  // A command prints its one JSON object; how its database was found is no news there.
-  const say = (line: string) => (role === 'program' ? console.error(line) : undefined)
-  const dataDir = await resolveDataDir({
-    configured: config.DATA_DIR,
-    cloneDir: root.endsWith('/dist') ? dirname(root) : root,
-    user: config.DATABASE_URL === undefined ? await systemUser() : undefined,
-    say,
-  })
-  const secrets = await readSecrets(dataDir)
-  const database =
-    config.DATABASE_URL === undefined
-      ? await openEmbedded(role, { dataDir, password: secrets.postgres_password, say, ...(onExit ? { onExit } : {}) })
-      : await openExternal(config.DATABASE_URL)
-  try {
-    await migrate(database.sql)
-  } catch (error) {
-    await database.close()
-    throw error
-  }
-  return { database, secrets }
-}
-
-const start = async (config: Config) => {
-  // Before anything is opened: where the addon does not load, nothing is left behind.
-  loadUws()
-  const logger = createLogger(config.LOG_LEVEL)
-  const { database, secrets } = await open(config, 'program', (line) => {
-    logger.fatal(line)
-    process.exit(1)
-  })
-  const { sql } = database
-  const app = {
-    id: config.PUSHER_APP_ID ?? secrets.pusher_app_id,
-    key: config.PUSHER_APP_KEY ?? secrets.pusher_app_key,
-    secret: config.PUSHER_APP_SECRET ?? secrets.pusher_app_secret,
-  }
-  let draining = false
-  let realtimePort = config.REALTIME_PORT
-  const ready = async () => !draining && (await answers(sql))
-
-  const bus = createMemoryBus((subject, message) => realtime.receive(subject, message))
-  const realtime = createRealtime({
-    app,
-    bus,
-    log: {
-      heads: (workspaces) => readHeads(sql, workspaces),
-      history: (workspace, after, limit) => readHistory(sql, workspace, after, limit),
-      workspaceOf: (conversation) => workspaceOfConversation(sql, conversation),
-    },
-    ready,
-    logger,
-    limits: { channelsPerSocket: config.MAX_CHANNELS_PER_SOCKET, sendBuffer: config.SEND_BUFFER_BYTES },
-  })
-
-  const context: Context = { sql, bus }
-  const keys = createKeyCache((text) => findKey(sql, text))
-  const keyListener = listen(database.url, keyChanges, { onNotice: keys.forget, onState: keys.trust })
-  const server = await createServer({
-    context,
-    keys,
-    limiter: createLimiter(),
-    perMinute: config.RATE_LIMIT_PER_MINUTE,
-    addresses: createAddresses({
-      publicUrl: config.PUBLIC_URL,
-      realtimePublicUrl: config.REALTIME_PUBLIC_URL,
-      realtimePort: () => realtimePort,
-      appKey: app.key,
-    }),
-    pusherApp: app,
-    ready,
-    trustProxy: config.TRUST_PROXY,
-    logger,
-  })
-  const stopForgetting = startForgettingClaims(sql, logger)
-
+const start = async (config: Config): Promise<void> => {
+  // What was opened is closed in the other direction, also where the start does not get to its end.
+  const opened: (() => unknown)[] = []
   const close = async () => {
-    draining = true
-    stopForgetting()
-    await server.close()
-    await realtime.close()
-    await bus.close()
-    await keyListener.close()
-    await database.close()
+    for (const end of opened.splice(0).reverse()) await end()
   }
-  closeOnSignal(close, logger)
-
   try {
-    // Both ports are ours before anything is made that is shown only once.
-    realtimePort = (await realtime.listen({ host: config.HOST, port: config.REALTIME_PORT })).port
-    const port = await listenOn(server, config)
-    const made = await bootstrap(context, config.BOOTSTRAP_API_KEY)
-    const host = ['0.0.0.0', '::'].includes(config.HOST) ? '127.0.0.1' : config.HOST
-    const addresses = {
-      api: config.PUBLIC_URL ?? `http://${host}:${port}`,
-      realtime: config.REALTIME_PUBLIC_URL ?? `ws://${host}:${realtimePort}`,
-      appId: app.id,
-      appKey: app.key,
-    }
-    process.stdout.write(startLines(addresses) + (made ? firstStartLines(addresses, made) : ''))
+    await startRoles(config, opened, close)
   } catch (error) {
     await close()
     throw error
   }
 }
 
-const listenOn = async (server: Awaited<ReturnType<typeof createServer>>, { HOST, PORT }: Config): Promise<number> => {
-  try {
-    await server.listen({ host: HOST, port: PORT })
-  } catch (error) {
-    const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    const reason = inUse ? 'is already in use' : 'cannot be listened on'
-    throw new StartError(`PORT ${PORT} ${reason} on ${HOST}.`, { cause: error })
+const startRoles = async (config: Config, opened: (() => unknown)[], close: () => Promise<void>): Promise<void> => {
+  const { HOST: host } = config
+  const runs = (role: Role): boolean => config.ROLES.includes(role)
+  // Before anything is opened: where the addon does not load, nothing is left behind.
+  if (runs('realtime')) loadUws()
+  const logger = createLogger(config.LOG_LEVEL)
+  const metrics = createMetrics()
+  const onExit = (line: string) => {
+    logger.fatal(line)
+    process.exit(1)
   }
-  const address = server.server.address()
-  return typeof address === 'object' && address ? address.port : PORT
+  const { database, app } = await open(config, { role: 'program', onExit })
+  if (database) opened.push(database.close)
+  const listener: BusListener = {
+    receive: (subject, message) => realtime?.receive(subject, message),
+    returned: () => realtime?.busReturned(),
+  }
+  const bus = await openBus(config, { listener, metrics, logger })
+  opened.push(bus.close)
+  let draining = false
+  const operations = {
+    health: async () => await healthOf(database, bus, draining),
+    metrics: metrics.text,
+    metricsToken: config.METRICS_TOKEN,
+  }
+
+  const realtime = runs('realtime')
+    ? createRealtime({
+        app,
+        bus,
+        log: database && eventLog(database),
+        operations,
+        metrics,
+        logger,
+        limits: { channelsPerSocket: config.MAX_CHANNELS_PER_SOCKET, sendBuffer: config.SEND_BUFFER_BYTES },
+      })
+    : undefined
+  if (realtime) opened.push(realtime.close)
+
+  const context = database && { sql: database.sql, bus }
+  const keys = createKeyCache(async (text) => context && (await findKey(context.sql, text)))
+  if (context) {
+    const onListening = () => realtime?.recheckKeys()
+    opened.push(watchKeyChanges({ url: database.url, context, keys, onListening, logger }).close)
+    if (runs('worker')) {
+      opened.push(startForgettingClaims(database.sql, logger))
+      opened.push(startSortingSearch(database.sql, logger))
+    }
+  }
+
+  // Both ports are ours before anything is made that is shown only once.
+  const realtimePort = realtime && (await realtime.listen({ host, port: config.REALTIME_PORT })).port
+  const rest =
+    runs('rest') && context
+      ? await createServer({
+          context,
+          keys,
+          limiter: createLimiter(),
+          perMinute: config.RATE_LIMIT_PER_MINUTE,
+          addresses: createAddresses({
+            publicUrl: config.PUBLIC_URL,
+            realtimePublicUrl: config.REALTIME_PUBLIC_URL,
+            realtimePort: realtimePort ?? config.REALTIME_PORT,
+            appKey: app.key,
+          }),
+          pusherApp: app,
+          operations,
+          trustProxy: config.TRUST_PROXY,
+          logger,
+        })
+      : undefined
+  const http = rest ?? (realtime ? undefined : await createProbes({ operations, logger }))
+  if (http) opened.push(() => http.close())
+  closeOnSignal(async () => {
+    draining = true
+    await close()
+  }, logger)
+  const port = http && (await listenOn(http, host, config.PORT))
+  const made = rest && context ? await bootstrap(context, config.BOOTSTRAP_API_KEY) : undefined
+
+  const shown = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
+  const base = port === undefined ? undefined : (config.PUBLIC_URL ?? `http://${shown}:${port}`)
+  const addresses = {
+    api: rest && base,
+    probes: rest ? undefined : base,
+    realtime: realtime && (config.REALTIME_PUBLIC_URL ?? `ws://${shown}:${realtimePort}`),
+    appId: app.id,
+    appKey: app.key,
+  }
+  const greeting = startLines(addresses, { isOrdered: database !== undefined })
+  process.stdout.write(made && base ? greeting + firstStartLines(base, made) : greeting)
 }
 
-const answers = async (sql: Database['sql']): Promise<boolean> =>
-  await Promise.race([
-    sql`select 1`.then(
-      () => true,
-      () => false,
-    ),
-    new Promise<boolean>((resolve) => setTimeout(resolve, 2000, false).unref()),
-  ])
+/** Says how the parts are. Without a database, what does not come over the bus is never heard of. */
+const healthOf = async (database: Database | undefined, bus: Bus, draining: boolean): Promise<Health> => {
+  const answers = database && (await isAnswering(database.sql))
+  return {
+    isReady: !draining && (answers ?? bus.isUp()),
+    ...(answers === undefined ? {} : { database: answers ? 'up' : 'down' }),
+    bus: bus.isUp() ? 'up' : 'down',
+  }
+}
 
-const runCommand = async (args: string[], config: Config) => {
+const openBus = async (
+  { REDIS_URL: url }: Config,
+  deps: { listener: BusListener; metrics: Metrics; logger: ReturnType<typeof createLogger> },
+): Promise<Bus> => {
+  if (url !== undefined) return await createRedisBus({ url, ...deps })
+  deps.metrics.busUp.set(1)
+  return createMemoryBus(deps.listener)
+}
+
+/** What the realtime part reads of the database. */
+const eventLog = ({ sql }: Database) => ({
+  heads: (workspaces: string[]) => readHeads(sql, workspaces),
+  history: (workspace: string, after: number, limit: number) => readHistory(sql, workspace, after, limit),
+  missed: (request: Parameters<typeof readMissed>[1]) => readMissed(sql, request),
+  workspaceOf: async (channel: Parameters<typeof placeOf>[1]) => (await placeOf(sql, channel))?.workspace,
+  keyStates: (ids: string[]) => keyStates(sql, ids),
+})
+
+const runCommand = async (args: string[], config: Config): Promise<void> => {
   const command = args[0] === 'migrate' && args.length === 1 ? undefined : readCommand(args)
-  const { database } = await open(config, 'command')
+  const { database } = await open(config, { role: 'command' })
+  if (!database) return
   try {
     if (command) console.log(JSON.stringify(await command(database.sql)))
   } finally {
@@ -171,7 +175,7 @@ const runCommand = async (args: string[], config: Config) => {
   }
 }
 
-const main = async (args: string[]) => {
+const main = async (args: string[]): Promise<void> => {
   try {
     if (args.includes('--help')) console.log(usage)
     else if (args.length === 0 || (args[0] === 'start' && args.length === 1)) await start(readConfig(process.env))

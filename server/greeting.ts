@@ -3,18 +3,38 @@
 import type { FirstStart } from './domain/bootstrap.ts'
 import { snippet } from './snippet.ts'
 
-type Addresses = { api: string; realtime: string; appId: string; appKey: string }
+/** Where this process is reached; `api` and `realtime` only where it runs these parts. */
+export type StartAddresses = {
+  api: string | undefined
+  realtime: string | undefined
+  probes: string | undefined
+  appId: string
+  appKey: string
+}
 
-/** Returns the lines of every start. */
-export const startLines = ({ api, realtime, appId, appKey }: Addresses): string => `Hubbub is running.
-
-  REST API    ${api}/api/v1
-  Realtime    ${realtime}
-  Pusher app  id ${appId}, key ${appKey}
-`
+/** Returns the lines of every start. `isOrdered` is whether there is a log to put events in order and to recover from. */
+export const startLines = (
+  { api, realtime, probes, appId, appKey }: StartAddresses,
+  { isOrdered }: { isOrdered: boolean },
+): string => {
+  const lines = [
+    ...(api ? [`  REST API    ${api}/api/v1`] : []),
+    ...(realtime ? [`  Realtime    ${realtime}`] : []),
+    ...(probes ? [`  Worker      ${probes}/ready`] : []),
+    `  Pusher app  id ${appId}, key ${appKey}`,
+    ...(isOrdered
+      ? []
+      : [
+          '',
+          'Without DATABASE_URL: events are told in the order in which they arrive, and every `since` is answered',
+          'with `recovered: false`.',
+        ]),
+  ]
+  return `Hubbub is running.\n\n${lines.join('\n')}\n`
+}
 
 /** Returns what only the first start prints: the key, a request as visitor and as agent, and the listener. */
-export const firstStartLines = ({ api }: Addresses, made: FirstStart): string => {
+export const firstStartLines = (api: string, made: FirstStart): string => {
   const { workspace, apiKey, siteKey, visitorToken, conversation } = made
   // A key that was given by the environment is not printed: it stays there.
   const inShell = apiKey ?? '$BOOTSTRAP_API_KEY'

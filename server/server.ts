@@ -1,14 +1,15 @@
-/** The REST part: the application with its faces. */
+/** The HTTP side: the application with its faces, or with the probes alone. */
 
 import type { FastifyBaseLogger } from 'fastify'
+import { StartError } from '../schema/errors.ts'
 import type { Context } from './domain/context.ts'
 import type { KeyCache } from './domain/key-cache.ts'
 import type { Addresses } from './faces/addresses.ts'
 import { channelAuthFace } from './faces/channel-auth.ts'
 import { muroFace, renderMuroError } from './faces/muro/muro.ts'
 import { renderSiteChatError, siteChatFace } from './faces/site-chat.ts'
-import { statusFace } from './faces/status.ts'
-import { createApp } from './http/app.ts'
+import { type Operations, pageFace, probesFace } from './faces/status.ts'
+import { type App, createApp } from './http/app.ts'
 import type { Limiter } from './http/limiter.ts'
 import { answerOtherMethods } from './http/methods.ts'
 
@@ -19,14 +20,14 @@ export type ServerDeps = {
   perMinute: number
   addresses: Addresses
   pusherApp: { key: string; secret: string }
-  ready: () => Promise<boolean>
+  operations: Operations
   trustProxy: string | undefined
   logger: FastifyBaseLogger
 }
 
 /** Makes the REST part; it serves once it listens. */
-export const createServer = async (deps: ServerDeps) => {
-  const { context, keys, limiter, perMinute, addresses, pusherApp, ready, trustProxy, logger } = deps
+export const createServer = async (deps: ServerDeps): Promise<App> => {
+  const { context, keys, limiter, perMinute, addresses, pusherApp, operations, trustProxy, logger } = deps
   const app = createApp({
     logger,
     trustProxy,
@@ -36,10 +37,33 @@ export const createServer = async (deps: ServerDeps) => {
     ],
   })
   const otherMethods = answerOtherMethods(app)
-  await app.register(statusFace, { ready, addresses })
+  await app.register(probesFace, { operations })
+  await app.register(pageFace, { operations, addresses })
   await app.register(muroFace, { prefix: '/api/v1', context, keys, limiter, perMinute, addresses })
   await app.register(channelAuthFace, { prefix: '/api/v1/realtime/auth', context, keys, app: pusherApp })
   await app.register(siteChatFace, { prefix: '/api/v1/chat', context, limiter, limited: perMinute > 0, addresses })
   otherMethods()
   return app
+}
+
+/** Makes what a process without REST and without sockets answers: how it is. */
+export const createProbes = async ({ operations, logger }: Pick<ServerDeps, 'operations' | 'logger'>): Promise<App> => {
+  const app = createApp({ logger, trustProxy: undefined, renderers: [['/', renderMuroError]] })
+  const otherMethods = answerOtherMethods(app)
+  await app.register(probesFace, { operations })
+  otherMethods()
+  return app
+}
+
+/** Opens the port and returns it; a port that cannot be opened is one line. */
+export const listenOn = async (app: App, host: string, port: number): Promise<number> => {
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    const reason = inUse ? 'is already in use' : 'cannot be listened on'
+    throw new StartError(`PORT ${port} ${reason} on ${host}.`, { cause: error })
+  }
+  const address = app.server.address()
+  return typeof address === 'object' && address ? address.port : port
 }

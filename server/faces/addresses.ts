@@ -11,7 +11,7 @@ export type Addresses = {
   realtime(request: FastifyRequest): RealtimeAddress
 }
 
-/** Takes the addresses from the configuration, else from each request. `realtimePort` tells the port that is listened on. */
+/** Takes the addresses from the configuration, else from each request. `realtimePort` is the port of the sockets. */
 export const createAddresses = ({
   publicUrl,
   realtimePublicUrl,
@@ -20,13 +20,13 @@ export const createAddresses = ({
 }: {
   publicUrl: string | undefined
   realtimePublicUrl: string | undefined
-  realtimePort: () => number
+  realtimePort: number
   appKey: string
 }): Addresses => ({
   api: (request) => publicUrl?.replace(/\/+$/, '') ?? `${request.protocol}://${request.host}`,
   realtime: (request) => {
     if (realtimePublicUrl === undefined) {
-      return { key: appKey, host: request.hostname, port: realtimePort(), forceTLS: request.protocol === 'https' }
+      return { key: appKey, host: request.hostname, port: realtimePort, forceTLS: request.protocol === 'https' }
     }
     const { hostname, port, protocol } = new URL(realtimePublicUrl)
     const forceTLS = protocol === 'https:' || protocol === 'wss:'

@@ -1,34 +1,59 @@
-/** What tells how the program is: `/up`, `/ready`, and a page for people at `/`. */
+/** What tells how the program is: `/up`, `/ready`, `/metrics`, and a page for people at `/`. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { mayReadMetrics } from '../../auth/metrics-access.ts'
+import { HubbubError } from '../../schema/errors.ts'
+import { type Health, presentHealth } from '../../schema/health.ts'
 import { snippet } from '../snippet.ts'
 import type { Addresses } from './addresses.ts'
 
-export type StatusDeps = { ready: () => Promise<boolean>; addresses: Addresses }
+/** What is shown to who operates the process. `metrics` is text for Prometheus, `metricsToken` opens it from afar. */
+export type Operations = {
+  health: () => Promise<Health>
+  metrics: () => Promise<string>
+  metricsToken?: string | undefined
+}
 
-export const statusFace: FastifyPluginAsyncZod<StatusDeps> = async (app, { ready, addresses }) => {
+/** What machines ask. */
+export const probesFace: FastifyPluginAsyncZod<{ operations: Operations }> = async (app, { operations }) => {
   app.get('/up', async () => ({ status: 'up' }))
 
   app.get('/ready', async (_request, reply) => {
-    const isReady = await ready()
-    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not ready' })
+    const { status, body } = presentHealth(await operations.health())
+    return reply.code(status).send(body)
   })
 
+  app.get('/metrics', async (request, reply) => {
+    const { authorization, forwarded } = request.headers
+    const isForwarded = forwarded !== undefined || request.headers['x-forwarded-for'] !== undefined
+    const scraper = { address: request.socket.remoteAddress ?? '', isForwarded, authorization }
+    if (!mayReadMetrics(scraper, operations.metricsToken))
+      throw new HubbubError('not_found', 'There is no /metrics here.')
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await operations.metrics())
+  })
+}
+
+/** What people see. */
+export const pageFace: FastifyPluginAsyncZod<{ operations: Operations; addresses: Addresses }> = async (
+  app,
+  { operations, addresses },
+) => {
   app.get('/', async (request, reply) => {
-    const isReady = await ready()
+    const { isReady, bus } = await operations.health()
     const { host, port, forceTLS, key } = addresses.realtime(request)
     const api = addresses.api(request)
+    const state = isReady ? 'running' : 'running, but not ready: the database cannot be reached'
     return reply
       .type('text/html; charset=utf-8')
       .header('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'")
       .send(
         page({
-          status: isReady ? 'running' : 'running, but not ready: the database cannot be reached',
+          status: bus === 'up' ? state : `${state}; the bus (Redis) is away, so events come up to a second late`,
           rows: [
             ['REST API', `${api}/api/v1`],
             ['Channel authorizer', `${api}/api/v1/realtime/auth`],
             ['Realtime (Pusher protocol)', `${forceTLS ? 'wss' : 'ws'}://${host}:${port}/app/${key}`],
-            ['Health', `${api}/up, ${api}/ready`],
+            ['Health', `${api}/up, ${api}/ready, ${api}/metrics`],
           ],
           code: snippet({ api, bearer: "'Bearer mr_live_…'" }),
         }),

@@ -13,6 +13,7 @@ import { randomToken } from '../../auth/random.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import { caps } from '../../schema/muro.ts'
 import { answerBrokenRequest } from './broken-requests.ts'
+import { setDeadlines } from './deadline.ts'
 import { toHubbubError } from './errors.ts'
 
 /** How a face shows an error. */
@@ -75,6 +76,7 @@ export const createApp = ({
 
   app.setValidatorCompiler(validatorCompiler)
   app.decorateRequest('fingerprint', null)
+  setDeadlines(app)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(commonHeaders(request))
   })

@@ -57,11 +57,13 @@ it('is up, and ready as long as the database answers; when that comes back, ever
     return [answer.status, await answer.json()]
   }
   expect(await answerOf('/up')).toEqual([200, { status: 'up' }])
-  expect(await answerOf('/ready')).toEqual([200, { status: 'ready' }])
+  expect(await answerOf('/ready')).toEqual([200, { status: 'ready', database: 'up', bus: 'up' }])
   expect((await muro.post('/contacts', { name: 'Before' })).status).toBe(201)
 
   await takeAway(url)
-  await expect.poll(() => answerOf('/ready'), { timeout: 5000 }).toEqual([503, { status: 'not ready' }])
+  await expect
+    .poll(() => answerOf('/ready'), { timeout: 5000 })
+    .toEqual([503, { status: 'not ready', database: 'down', bus: 'up' }])
   expect(await answerOf('/up')).toEqual([200, { status: 'up' }])
   expect(await (await fetch(program.api)).text()).toContain('not ready')
   const answer = await muro.post('/contacts', { name: 'Meanwhile' })
@@ -70,7 +72,9 @@ it('is up, and ready as long as the database answers; when that comes back, ever
   expect(answer.text).not.toMatch(/postgres|connection|test_/i)
 
   await bringBack(url)
-  await expect.poll(() => answerOf('/ready'), { timeout: 15_000 }).toEqual([200, { status: 'ready' }])
+  await expect
+    .poll(() => answerOf('/ready'), { timeout: 15_000 })
+    .toEqual([200, { status: 'ready', database: 'up', bus: 'up' }])
   await expect.poll(async () => (await muro.post('/contacts', { name: 'After' })).status, { timeout: 5000 }).toBe(201)
   expect((await muro.get('/contacts')).text).not.toContain('Meanwhile')
 })

@@ -3,15 +3,24 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inject } from 'vitest'
 import type { Context } from '../../server/domain/context.ts'
 import { freshDatabase, type TestDatabase } from './database.ts'
-import { type Program, runProgram, startProgram } from './program.ts'
+import { type Fleet, type FleetSize, startFleet } from './fleet.ts'
+import { runProgram, startProgram } from './program.ts'
 import { makeTenant, type Tenant } from './tenant.ts'
 
-export type Api = {
-  program: Program
-  /** The address of the program. */
+/** How the program runs: all roles in one process, or each in processes of its own over Redis. */
+export type Topology = 'whole' | FleetSize
+
+/** Where clients reach it. */
+export type Reached = { api: string; realtimePort: number }
+
+export type Api = Reached & {
+  /** The address of the REST API. */
   url: string
+  /** Its processes; undefined where it is whole. */
+  fleet: Fleet | undefined
   database: TestDatabase
   makeTenant(site?: Parameters<typeof makeTenant>[1]): Promise<Tenant>
   /** Runs a command beside the program. */
@@ -23,17 +32,26 @@ export type Api = {
   close(): Promise<void>
 }
 
+/** The Pusher app of a test. */
+export const testApp = { PUSHER_APP_ID: '1', PUSHER_APP_KEY: 'test-app', PUSHER_APP_SECRET: 'test-app-secret' }
+
 /** Starts the program. Its request limiters are off unless a test asks for them. */
-export const startApi = async (env: Record<string, string> = {}): Promise<Api> => {
+export const startApi = async (env: Record<string, string> = {}, topology: Topology = 'whole'): Promise<Api> => {
   const [database, dataDir] = await Promise.all([freshDatabase({ max: 5 }), makeDirectory()])
   const environment = { DATABASE_URL: database.url, DATA_DIR: dataDir, RATE_LIMIT_PER_MINUTE: '0', ...env }
-  const program = await startProgram(environment)
+  const fleet =
+    topology === 'whole'
+      ? undefined
+      : await startFleet(topology, { REDIS_URL: inject('redisUrl'), ...testApp, ...environment })
+  const program = fleet ?? (await startProgram(environment))
   const { sql } = database
   // The program hears of what tests make through the log, not through its bus.
   const context: Context = { sql, bus: { publish: () => undefined } }
   return {
-    program,
+    api: program.api,
+    realtimePort: program.realtimePort,
     url: program.api,
+    fleet,
     database,
     makeTenant: (site) => makeTenant(context, site),
     run: (...args) => runProgram(args, environment),

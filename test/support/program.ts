@@ -9,8 +9,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 export type Program = {
   child: ChildProcess
+  /** The address of its REST API; empty where it runs none. */
   api: string
+  /** The port of its sockets; 0 where it runs none. */
   realtimePort: number
+  /** The address of a worker alone, which answers how it is. */
+  probes: string
   /** All that it printed so far. */
   output(): string
   /** Ends it in order and waits; returns its exit code. */
@@ -22,20 +26,20 @@ export type Program = {
 /** Starts the program on free ports and returns when it has printed its addresses. */
 export const startProgram = async (env: Record<string, string>): Promise<Program> => {
   const { child, output, exited } = spawnProgram(['start'], { PORT: '0', REALTIME_PORT: '0', ...env })
-  const printed = new Promise<RegExpExecArray>((resolve) => {
+  const printed = new Promise<'running'>((resolve) => {
     const look = () => {
-      const found = /REST API +(\S+)\/api\/v1\n +Realtime +ws:\/\/[^:]+:(\d+)\n[\s\S]*?\n/.exec(output())
-      if (found) resolve(found)
+      if (/^ +Pusher app .*\n/m.test(output())) resolve('running')
     }
     child.stdout?.on('data', look)
   })
   const first = await Promise.race([printed, exited])
-  if (first === null || typeof first === 'number') throw new Error(`the program ended (${first}):\n${output()}`)
-  const [, api = '', port] = first
+  if (first !== 'running') throw new Error(`the program ended (${first}):\n${output()}`)
+  const shown = (line: RegExp): string => line.exec(output())?.[1] ?? ''
   return {
     child,
-    api,
-    realtimePort: Number(port),
+    api: shown(/^ +REST API +(\S+)\/api\/v1$/m),
+    realtimePort: Number(shown(/^ +Realtime +ws:\/\/[^:]+:(\d+)$/m)),
+    probes: shown(/^ +Worker +(\S+)\/ready$/m),
     output,
     stop: async () => {
       child.kill('SIGTERM')

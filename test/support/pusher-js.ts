@@ -24,7 +24,7 @@ export type ChannelAuthorizer = (
 /** How channels are authorized: by asking the program's authorizer, or by a function of the test. */
 export type ChannelAuthorization =
   | { customHandler: ChannelAuthorizer }
-  | { endpoint: string; headers: Record<string, string> }
+  | { endpoint: string; headers: Record<string, string>; paramsProvider?: () => Record<string, string> }
 
 export type PusherOptions = {
   cluster: string

@@ -1,0 +1,38 @@
+/** A deadline for every request: where Postgres hangs, nothing else would ever end it. */
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { HubbubError } from '../../schema/errors.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    deadline: NodeJS.Timeout | null
+  }
+}
+
+/** How long the program may take for a request, in ms. What its sender takes for the body does not count. */
+const deadline = 5000
+
+/**
+ * Answers 503 to requests that take too long. (Fastify's own `handlerTimeout` forgets a request as soon as its body was
+ * read, so that it never ends a POST.)
+ */
+export const setDeadlines = (app: FastifyInstance): void => {
+  const begin = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    request.deadline = setTimeout(() => {
+      if (!reply.sent) reply.send(new HubbubError('unavailable', tooLate))
+    }, deadline)
+  }
+  const end = async (request: FastifyRequest): Promise<void> => {
+    if (request.deadline) clearTimeout(request.deadline)
+  }
+
+  app.decorateRequest('deadline', null)
+  app.addHook('onRequest', begin)
+  app.addHook('preParsing', end)
+  app.addHook('preValidation', begin)
+  app.addHook('onResponse', end)
+  app.addHook('onRequestAbort', end)
+}
+
+const tooLate =
+  'The database does not answer in time. Whether a write was done is not known: try again with the same Idempotency-Key.'
