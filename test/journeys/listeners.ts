@@ -1,6 +1,6 @@
 /** Who listens in a journey: a dashboard with an API key, a visitor with their tokens. Each keeps what it hears, in order. */
 
-import type { Program } from '../support/program.ts'
+import type { Reached } from '../support/api.ts'
 import { connectPusher, type PusherClient } from '../support/pusher-js.ts'
 
 /** An event as it was heard. */
@@ -19,7 +19,7 @@ export type Listener = {
 }
 
 /** Connects the official client; `headers` are what its authorizer request carries. */
-export const listener = (program: Program, appKey: string, headers: Record<string, string>): Listener => {
+export const listener = (program: Reached, appKey: string, headers: Record<string, string>): Listener => {
   const endpoint = `${program.api}/api/v1/realtime/auth`
   const client = connectPusher(appKey, program.realtimePort, { endpoint, headers })
   const heard: Heard[] = []

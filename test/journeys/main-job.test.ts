@@ -1,27 +1,23 @@
-/** The main job, end to end: what is said over REST is heard by everyone who may, once and in order. */
+/**
+ * The main job, end to end: what is said over REST is heard by everyone who may, once and in order. In one process, with
+ * REST and sockets apart, and with two of each.
+ */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Api, startApi } from '../support/api.ts'
+import { type Api, startApi, type Topology, testApp } from '../support/api.ts'
 import { call } from '../support/http.ts'
 import type { Tenant } from '../support/tenant.ts'
 import { type Listener, listener } from './listeners.ts'
 
-const appKey = 'journey'
+const appKey = testApp.PUSHER_APP_KEY
 let api: Api
 let tenant: Tenant
 let stranger: Tenant
 
-beforeAll(async () => {
-  api = await startApi({ PUSHER_APP_ID: '1', PUSHER_APP_KEY: appKey, PUSHER_APP_SECRET: 'journey-secret' })
-  tenant = await api.makeTenant({ autoReply: 'We will be with you shortly.' })
-  stranger = await api.makeTenant()
-})
-afterAll(() => api.close())
-
 const asAgent = (key = tenant.apiKey) => ({ Authorization: `Bearer ${key}` })
-const dashboard = (key = tenant.apiKey): Listener => listener(api.program, appKey, asAgent(key))
+const dashboard = (key = tenant.apiKey): Listener => listener(api, appKey, asAgent(key))
 const visitor = (token: string): Listener =>
-  listener(api.program, appKey, { 'X-Api-Key': tenant.site.site_key, 'X-Visitor-Token': token })
+  listener(api, appKey, { 'X-Api-Key': tenant.site.site_key, 'X-Visitor-Token': token })
 
 const begin = async (visitor_token: string, message: string) => {
   const begun = await call(api.url, 'POST', '/api/v1/chat/conversations', {
@@ -42,7 +38,20 @@ const say = (conversation: string, content: string, kind: 'agent' | 'note' = 'ag
     body: { content, kind },
   })
 
-describe('the main job', () => {
+const topologies: [string, Topology][] = [
+  ['in one process', 'whole'],
+  ['with REST and sockets apart', { rest: 1, realtime: 1 }],
+  ['with two of each', { rest: 2, realtime: 2 }],
+]
+
+describe.each(topologies)('%s', (_, topology) => {
+  beforeAll(async () => {
+    api = await startApi(testApp, topology)
+    tenant = await api.makeTenant({ autoReply: 'We will be with you shortly.' })
+    stranger = await api.makeTenant()
+  })
+  afterAll(() => api.close())
+
   it('a conversation is heard by the workspace, by its own channel and by its visitor, each in its own words', async () => {
     const inbox = dashboard()
     await inbox.join(`private-org-${tenant.workspace.publicId}`)
@@ -180,10 +189,8 @@ describe('the main job', () => {
       expect([path, answer.status]).toEqual([path, 404])
     }
   })
-})
 
-describe('P2 on the sockets', () => {
-  it('32 writers are heard in the order of the log, every event once', async () => {
+  it('P2: 32 writers are heard in the order of the log, every event once', async () => {
     const inbox = dashboard()
     await inbox.join(`private-org-${tenant.workspace.publicId}`)
     const threads = await Promise.all([1, 2, 3, 4].map((n) => begin(`many-${n}`, 'Hello')))
