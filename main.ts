@@ -3,7 +3,7 @@
 
 import type { Bus, BusListener } from './realtime/bus/bus.ts'
 import { createMemoryBus } from './realtime/bus/memory.ts'
-import { createRedisBus } from './realtime/bus/redis.ts'
+import { createRedisBus } from './realtime/bus/redis/redis.ts'
 import { createMetrics, type Metrics } from './realtime/metrics.ts'
 import { createRealtime } from './realtime/realtime.ts'
 import { loadUws } from './realtime/transport/uws.ts'

@@ -1,9 +1,8 @@
 /** The hub: who is on which channel in this process, and one publish for all of them. */
 
 import type { PusherCode } from '../schema/pusher-codes.ts'
-import type { KeyHold } from './key-watch.ts'
 import type { Metrics } from './metrics.ts'
-import type { Socket } from './socket.ts'
+import type { KeyHold, Socket } from './socket.ts'
 import type { Transport } from './transport/transport.ts'
 
 export type Hub = {

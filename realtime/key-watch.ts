@@ -8,10 +8,7 @@ import { pusherCodes } from '../schema/pusher-codes.ts'
 import type { Hub } from './hub.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
-import type { Socket } from './socket.ts'
-
-/** A key as it stood when subscriptions were signed with it, and who holds some of these: how many each. */
-export type KeyHold = { key: string; version: number; holders: Map<Socket, number>; expiry: NodeJS.Timeout | undefined }
+import type { KeyHold, Socket } from './socket.ts'
 
 export type KeyWatch = {
   /** Returns why a grant opens nothing any more; undefined if nothing is known against it. */

@@ -3,7 +3,6 @@
 import { randomInt } from 'node:crypto'
 import { errorFrame } from '../schema/frames.ts'
 import type { PusherCode } from '../schema/pusher-codes.ts'
-import type { KeyHold } from './key-watch.ts'
 import type { Wire } from './transport/transport.ts'
 
 /** A class, since there are thousands. `channels` are those it has joined, by which key; only the hub changes them. */
@@ -39,6 +38,9 @@ export class Socket {
     this.wire.close(code, message)
   }
 }
+
+/** A key as it stood when subscriptions were signed with it, and who holds some of these: how many each. */
+export type KeyHold = { key: string; version: number; holders: Map<Socket, number>; expiry: NodeJS.Timeout | undefined }
 
 const largest = 2 ** 47
 

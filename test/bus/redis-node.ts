@@ -2,7 +2,7 @@
 
 import { onTestFinished } from 'vitest'
 import type { Bus, BusListener } from '../../realtime/bus/bus.ts'
-import { createRedisBus } from '../../realtime/bus/redis.ts'
+import { createRedisBus } from '../../realtime/bus/redis/redis.ts'
 import type { Logger } from '../../realtime/logger.ts'
 import { createMetrics } from '../../realtime/metrics.ts'
 import { createRecorder, type Recorder } from './recorder.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, inject, onTestFinished, test } from 'vitest'
-import { createRedisBus } from '../../realtime/bus/redis.ts'
+import { createRedisBus } from '../../realtime/bus/redis/redis.ts'
 import { createMetrics } from '../../realtime/metrics.ts'
 import { askRedis, startRedis } from '../support/redis.ts'
 import { busContract } from './contract.ts'

@@ -1,7 +1,7 @@
 /** A process that uses a Redis bus and has nothing else to do: it lives until its bus is closed, and no longer. */
 
 import { once } from 'node:events'
-import { createRedisBus } from '../../realtime/bus/redis.ts'
+import { createRedisBus } from '../../realtime/bus/redis/redis.ts'
 import { createMetrics } from '../../realtime/metrics.ts'
 
 const nothing = () => undefined

@@ -159,7 +159,7 @@ describe('a command', () => {
       [['key', 'expire', 'nonsense', '--at', at, ...mine], 'No such key.'],
       [['key', 'expire', theirs.key.id, '--at', at, ...mine], 'No such key.'],
     ] as const) {
-      const given = args.filter((arg) => arg !== undefined)
+      const given = [...args].filter((arg) => arg !== undefined)
       expect([given, await runProgram(given, here)]).toEqual([
         given,
         { code: 1, stdout: '', stderr: `hubbub: ${line}\n` },

@@ -1,7 +1,7 @@
 /** One connection to Redis, which notices when it is lost, also without a word, and comes back by itself for ever. */
 
 import { Redis } from 'ioredis'
-import type { RedisAddress } from './redis-address.ts'
+import type { RedisAddress } from './address.ts'
 
 export type RedisLink = {
   /** The connection; its commands fail at once while it is away, and what is in flight fails when it is lost. */

@@ -1,15 +1,15 @@
 /** The bus between processes: Redis pub/sub, by interest, over two connections that heal by themselves. */
 
 import { randomBytes } from 'node:crypto'
-import type { Logger } from '../logger.ts'
-import type { Metrics } from '../metrics.ts'
-import { within } from '../within.ts'
-import type { Bus, BusListener } from './bus.ts'
-import { readRedisAddress } from './redis-address.ts'
-import { createRedisLink } from './redis-link.ts'
-import { createRedisSender } from './redis-sender.ts'
-import { openRedis } from './redis-start.ts'
-import { createRedisSubjects } from './redis-subjects.ts'
+import type { Logger } from '../../logger.ts'
+import type { Metrics } from '../../metrics.ts'
+import { within } from '../../within.ts'
+import type { Bus, BusListener } from '../bus.ts'
+import { readRedisAddress } from './address.ts'
+import { createRedisLink } from './link.ts'
+import { createRedisSender } from './sender.ts'
+import { openRedis } from './start.ts'
+import { createRedisSubjects } from './subjects.ts'
 
 /** How many characters of a message say which process it came from. */
 const signLength = 8
