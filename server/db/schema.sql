@@ -233,7 +233,7 @@ CREATE INDEX conversations_contact ON public.conversations USING btree (contact_
 CREATE UNIQUE INDEX events_conversation ON public.events USING btree (conversation_id, conversation_seq) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
 CREATE UNIQUE INDEX messages_client_id ON public.messages USING btree (conversation_id, client_id) WHERE (client_id IS NOT NULL);
-CREATE INDEX messages_search ON public.messages USING gin (workspace_id, folded(content) gin_trgm_ops) WITH (gin_pending_list_limit='16384') WHERE (sender_type = ANY (ARRAY['visitor'::text, 'agent'::text]));
+CREATE INDEX messages_search ON public.messages USING gin (workspace_id, folded(content) gin_trgm_ops) WITH (gin_pending_list_limit='32768') WHERE (sender_type = ANY (ARRAY['visitor'::text, 'agent'::text]));
 
 CREATE OR REPLACE FUNCTION public.folded(text)
  RETURNS text

@@ -5,7 +5,7 @@ import { isId } from '../../schema/ids.ts'
 import { type CreateContact, caps, type UpdateContact } from '../../schema/muro.ts'
 import { type Fragment, type Queryable, type Tx, violatedUnique } from '../db/sql.ts'
 import { mergeMetadata } from './attributes.ts'
-import type { AgentScope, Context, Reach, SiteRef, Workspace } from './context.ts'
+import type { AgentScope, Context, Reach, Workspace } from './context.ts'
 import { nextNumber } from './counters.ts'
 import { type ContactFacts, contactFacts } from './facts.ts'
 import { type Claim, recordOnce, type Settled } from './idempotency.ts'
@@ -79,8 +79,7 @@ export const createContact = async (
         ...named(input),
         metadata: merged,
       })
-      await tellNewContact(tx, log, workspace, { rowId, id })
-      return await readContact({ sql: tx }, scope, id)
+      return await asShown(tx, scope, await tellNewContact(tx, log, workspace, { rowId, id }))
     }
     return await recordOnce(context, claim, create, ({ website_id }) => {
       if (scope.site !== null && scope.site.publicId !== website_id) throw noContact()
@@ -109,11 +108,9 @@ export const updateContact = async (
         if (changed) columns.metadata = tx.json(merged as never)
       }
       const changed = Object.keys(columns)
-      if (changed.length > 0) {
-        await tx`update contacts set ${tx(columns)}, updated_at = clock_timestamp() where id = ${row.id}`
-        await tellContact(tx, log, workspace, id, await log.take(workspace, 1), changed)
-      }
-      return await readContact({ sql: tx }, scope, id)
+      if (changed.length === 0) return await readContact({ sql: tx }, scope, id)
+      await tx`update contacts set ${tx(columns)}, updated_at = clock_timestamp() where id = ${row.id}`
+      return await asShown(tx, scope, await tellContact(tx, log, workspace, id, await log.take(workspace, 1), changed))
     })
   } catch (error) {
     throw (await emailTaken(context, scope, patch.email, error)) ?? error
@@ -148,15 +145,15 @@ export const tellNewContact = async (
   log: Log,
   workspace: Workspace,
   { rowId, id }: { rowId: number; id: string },
-): Promise<void> => {
+): Promise<ContactFacts> => {
   const seq = await log.take(workspace, 1)
   await tx`
     insert into contact_seen (contact_id, workspace_id, created_seq, seq)
     values (${rowId}, ${workspace.id}, ${seq}, ${seq})`
-  await tellContact(tx, log, workspace, id, seq, ['created'])
+  return await tellContact(tx, log, workspace, id, seq, ['created'])
 }
 
-/** Writes a `contact.update` under a number that was taken. */
+/** Writes a `contact.update` under a number that was taken; returns the contact as it is told to the workspace. */
 export const tellContact = async (
   tx: Tx,
   log: Log,
@@ -164,15 +161,23 @@ export const tellContact = async (
   id: string,
   seq: number,
   changed: string[],
-): Promise<void> => {
-  const contact = await readContact({ sql: tx }, { workspace, site: null }, id)
-  const [site] = await tx<SiteRef[]>`
-    select id, public_id as "publicId" from sites
-     where workspace_id = ${workspace.id} and public_id = ${contact.website_id}`
+): Promise<ContactFacts> => {
+  const [told] = await tx<{ facts: ContactFacts; siteId: number }[]>`
+    select ${tx.unsafe(contactFacts)} as facts, v.site_id as "siteId"
+      from contacts v, ${pinOf(tx, { workspace, site: null })}
+     where v.workspace_id = ${workspace.id} and v.public_id = ${id}`
+  if (!told) throw new Error(`contact ${id} vanished under its lock`)
+  const { facts, siteId } = told
+  const site = { id: siteId, publicId: facts.website_id }
   await log.write(workspace, seq, [
-    { type: 'contact.update', site: site ?? null, conversation: null, payload: { ...contact, changed } },
+    { type: 'contact.update', site, conversation: null, payload: { ...facts, changed } },
   ])
+  return facts
 }
+
+/** Returns a contact that was just told of as the scope is shown it. */
+const asShown = async (tx: Tx, scope: Reach, told: ContactFacts): Promise<ContactFacts> =>
+  scope.site === null ? told : await readContact({ sql: tx }, scope, told.id)
 
 const named = ({ name, email }: CreateContact) => ({ name: name ?? null, email: email ?? null })
 

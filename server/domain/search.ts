@@ -23,8 +23,8 @@ export const searchFor = async (sql: Sql, workspace: Workspace, text: string): P
 }
 
 /**
- * Sorts into the index what was said since the last time; to be run every ten seconds or so. Left undone, now and then
- * an append does it, and waits for it: a third of a second for some 3,000 messages.
+ * Sorts into the index what was said since the last time; to be run every five seconds or so. Left undone, now and then
+ * an append does it and waits for it: most of a second, after some 10,000 messages.
  */
 export const sortSearch = async (sql: Sql): Promise<void> => {
   await sql`select gin_clean_pending_list('messages_search')`

@@ -331,6 +331,15 @@ describe('what was seen last', () => {
   })
 })
 
+it('a request may have 128 KiB, and not one byte more', async () => {
+  const channel_name = `private-org-${tenant.workspace.publicId}`
+  const body = (bytes: number) => `socket_id=1.2&channel_name=${channel_name}&pad=`.padEnd(bytes, 'x')
+  const ask = (bytes: number) => authorize(body(bytes), { ...form, ...withKey(tenant) })
+  expectSigned(await ask(128 * 1024), '1.2', channel_name)
+  const answer = await ask(128 * 1024 + 1)
+  expect([answer.status, answer.body]).toEqual([413, muroError('invalid_request_error', 'too_large')])
+})
+
 it('a request that is malformed is refused in the same shape', async () => {
   const channel_name = `private-org-${tenant.workspace.publicId}`
   for (const asked of [

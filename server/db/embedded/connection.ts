@@ -37,10 +37,22 @@ export async function ask(port: number, password: string): Promise<Answer> {
 }
 
 async function createDatabase(sql: postgres.Sql): Promise<void> {
+  // The search's index knows the letters of this locale; without it, words of other scripts are found more slowly.
+  if (await isCreated(() => sql`create database hubbub template template0 lc_collate 'C' lc_ctype 'C.utf8'`)) return
+  await sql`create database hubbub template template0`.catch((error: unknown) => {
+    if (!isThere(error)) throw error
+  })
+}
+
+/** Returns whether it is there now; false where the system has no such locale. */
+async function isCreated(create: () => PromiseLike<unknown>): Promise<boolean> {
   try {
-    await sql`create database hubbub template template0`
+    await create()
+    return true
   } catch (error) {
-    // Another start made it at the same moment: it either exists already, or its row was written first.
-    if (errorCode(error) !== '42P04' && errorCode(error) !== '23505') throw error
+    return isThere(error)
   }
 }
+
+// Another start made it at the same moment: it either exists already, or its row was written first.
+const isThere = (error: unknown): boolean => ['42P04', '23505'].includes(errorCode(error) ?? '')

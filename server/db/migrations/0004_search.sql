@@ -21,7 +21,7 @@ $$;
 -- matches of all. New rows wait unsorted in a list that searches read through (1,000 rows: 1 ms) until it is sorted in,
 -- which sortSearch does beside the appends; only a list that outgrows the limit is sorted by the append that finds it so.
 create index messages_search on messages using gin (workspace_id, folded(content) gin_trgm_ops)
-  with (gin_pending_list_limit = 16384)
+  with (gin_pending_list_limit = 32768)
   where sender_type in ('visitor', 'agent');
 
 create index contacts_search on contacts using gin (workspace_id, folded(name) gin_trgm_ops, folded(email) gin_trgm_ops);
