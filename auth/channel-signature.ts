@@ -1,7 +1,7 @@
 /** Signatures of subscriptions: who holds an app's secret may let a socket into a channel. */
 
 import { createHmac } from 'node:crypto'
-import { sameSecret } from './compare.ts'
+import { sameDigest } from './compare.ts'
 
 /** What signs for an app. The key is public, the secret is not. */
 export type AppCredentials = { key: string; secret: string }
@@ -27,9 +27,9 @@ export const verifyChannel = (
 ): ChannelSignature => {
   if (!auth) return 'missing'
   const colon = auth.indexOf(':')
-  if (colon === -1 || !sameSecret(auth.slice(0, colon), key)) return 'wrong_key'
+  if (colon === -1 || auth.slice(0, colon) !== key) return 'wrong_key'
   const expected = channelDigest(secret, socketId, channel, channelData)
-  return sameSecret(auth.slice(colon + 1), expected) ? 'valid' : 'wrong_signature'
+  return sameDigest(auth.slice(colon + 1), expected) ? 'valid' : 'wrong_signature'
 }
 
 const channelDigest = (secret: string, socketId: string, channel: string, channelData?: string | null): string =>

@@ -2,7 +2,7 @@
 
 import { createHash, createHmac } from 'node:crypto'
 import type { AppCredentials } from './channel-signature.ts'
-import { sameSecret } from './compare.ts'
+import { sameDigest } from './compare.ts'
 
 /** How far a request's clock may be from ours, in seconds. */
 export const requestLifetime = 600
@@ -30,7 +30,7 @@ export const verifyRequest = (
   const params = readQuery(query)
   const param = (name: string): string | undefined => params.find(([key]) => key === name)?.[1]
 
-  if (!sameSecret(param('auth_key') ?? '', key)) return 'Invalid auth_key: it is missing or not the key of this app'
+  if (param('auth_key') !== key) return 'Invalid auth_key: it is missing or not the key of this app'
   if (param('auth_version') !== '1.0') return 'Invalid auth_version: it must be 1.0'
 
   const timestamp = param('auth_timestamp') ?? ''
@@ -42,13 +42,13 @@ export const verifyRequest = (
 
   const bodyDigest = param('body_md5')
   if (body.length > 0 && bodyDigest === undefined) return 'Missing body_md5: it is required with a body'
-  if (bodyDigest !== undefined && !sameSecret(bodyDigest, createHash('md5').update(body).digest('hex'))) {
+  if (bodyDigest !== undefined && !sameDigest(bodyDigest, createHash('md5').update(body).digest('hex'))) {
     return 'Invalid body_md5: it is not the MD5 of the body that arrived'
   }
 
   const text = signedText(method, path, params)
   const signature = param('auth_signature') ?? ''
-  if (sameSecret(signature, createHmac('sha256', secret).update(text).digest('hex'))) return undefined
+  if (sameDigest(signature, createHmac('sha256', secret).update(text).digest('hex'))) return undefined
   return `Invalid signature: you should have sent HmacSHA256Hex(${JSON.stringify(text)}, your_secret_key), but you sent ${JSON.stringify(signature)}`
 }
 

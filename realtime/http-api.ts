@@ -53,10 +53,14 @@ export const createHttpApi = ({
       const [issue] = event.error.issues
       return text(400, [issue?.path.map(String).join('.'), issue?.message].filter(Boolean).join(': '))
     }
-    const { name, data, channels, socket_id } = event.data
+    const { name, data: given, channel, channels = channel === undefined ? [] : [channel], socket_id } = event.data
+    if (given === undefined) return text(400, 'data: is required')
+    if (channels.length === 0) return text(400, 'channels: at least one is required')
+    // Data that is not a string is written as JSON once.
+    const data = typeof given === 'string' ? given : JSON.stringify(given)
     const size = Buffer.byteLength(data)
     if (size > maxEventData) return text(413, `data: has ${size} bytes, ${maxEventData} are allowed`)
-    for (const channel of channels) relay.publish(channel, name, data, socket_id ?? undefined)
+    for (const channel of new Set(channels)) relay.publish(channel, name, data, socket_id ?? undefined)
     // Exactly this: official SDKs are tested against it.
     return json(200, '{}')
   }
@@ -82,19 +86,27 @@ export const createHttpApi = ({
 
 /** Reads the params of a trigger: those of the body, else those of the query. Undefined for a broken body. */
 const readParams = ({ query, body }: HttpRequest): Record<string, unknown> | undefined => {
-  const given = readQuery(query)
-  const params: Record<string, unknown> = {}
-  for (const [key, value] of given) if (['name', 'data', 'channel', 'socket_id'].includes(key)) params[key] = value
-  const channels = given.filter(([key]) => key === 'channels[]').map(([, value]) => value)
-  if (channels.length > 0) params.channels = channels
-  if (body.length === 0) return params
+  const params = namesParams.test(query) ? queryParams(query) : undefined
+  if (body.length === 0) return params ?? {}
   try {
-    const parsed: unknown = JSON.parse(Buffer.from(body).toString())
+    const parsed: unknown = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString())
     if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined
     return { ...params, ...parsed }
   } catch {
     return undefined
   }
+}
+
+// Nearly every query holds the signature alone.
+const namesParams = /(?:^|&)(?:name|data|channel|socket_id|[^=&]*%)/i
+
+const queryParams = (query: string): Record<string, unknown> => {
+  const given = readQuery(query)
+  const params: Record<string, unknown> = {}
+  for (const [key, value] of given) if (['name', 'data', 'channel', 'socket_id'].includes(key)) params[key] = value
+  const channels = given.filter(([key]) => key === 'channels[]').map(([, value]) => value)
+  if (channels.length > 0) params.channels = channels
+  return params
 }
 
 const json = (status: number, body: string): HttpReply => ({

@@ -30,7 +30,7 @@ export const createInterests = ({
   linger = lingerTime,
   wait = patience,
 }: {
-  start: (name: string) => Promise<void>
+  start: (name: string) => Promise<void> | undefined
   stop: (name: string) => void
   late?: (name: string) => void
   logger: Logger
@@ -39,9 +39,9 @@ export const createInterests = ({
 }): Interests => {
   const interests = new Map<string, Interest>()
 
-  const begin = async (name: string, interest: Interest): Promise<void> => {
+  const begin = async (name: string, interest: Interest, started: Promise<void>): Promise<void> => {
     try {
-      if ((await within(start(name), wait)) === 'late') {
+      if ((await within(started, wait)) === 'late') {
         logger.warn({ name, waited: wait }, 'a subscription went on before its subject was confirmed')
         late?.(name)
       }
@@ -67,7 +67,8 @@ export const createInterests = ({
       }
       const interest: Interest = { holders: 1, ready: undefined, linger: undefined }
       interests.set(name, interest)
-      interest.ready = begin(name, interest)
+      const started = start(name)
+      if (started) interest.ready = begin(name, interest, started)
       return interest.ready
     },
     release: (name) => {

@@ -68,23 +68,38 @@ export const createSubscriptions = ({
       refuse(socket, channel, refusal ?? brokenGrant)
       return
     }
+    const heard = chat ? undefined : relay.hold(channel)
+    // Nothing to wait for: most sockets are on channels that this process listens to already.
+    if (!chat && !heard) {
+      socket.send(subscribedFrame(channel))
+      hub.join(socket, channel)
+      return
+    }
     const asked = { channel, grant }
     pending.set(socket, (pending.get(socket) ?? new Set()).add(asked))
-    admit(socket, asked, chat).catch((error) => {
+    admit(socket, asked, chat, heard).catch((error) => {
       logger.error({ err: error, channel }, 'a subscription failed')
       if (settle(socket, asked)) refuse(socket, channel, unavailable)
     })
   }
 
-  const admit = async (socket: Socket, asked: Asked, chat: ChatChannel | undefined): Promise<void> => {
+  const admit = async (
+    socket: Socket,
+    asked: Asked,
+    chat: ChatChannel | undefined,
+    held: Promise<void> | undefined,
+  ): Promise<void> => {
     const { channel, grant } = asked
     const workspace = chat && (await workspaceHeard(channel, chat, grant))
     if (typeof workspace === 'object') {
       if (settle(socket, asked)) refuse(socket, channel, workspace)
       return
     }
-    if (!isPending(socket, asked)) return
-    await Promise.all([relay.hold(channel), workspace === undefined ? undefined : streams.follow(workspace)])
+    // An interest that was held already is released below.
+    if (!held && !isPending(socket, asked)) return
+    const heard = held ?? relay.hold(channel)
+    const followed = workspace === undefined ? undefined : streams.follow(workspace)
+    if (heard || followed) await Promise.all([heard, followed])
     const joined = await enter(socket, asked, chat, workspace)
     if (joined) return
     relay.release(channel)

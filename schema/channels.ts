@@ -3,9 +3,11 @@
 /** Pusher's limit on a channel name, in characters. */
 export const maxChannelName = 164
 
+/** What a channel name is made of. */
+export const channelName = /^[A-Za-z0-9_\-=@,.;]+$/
+
 /** Returns whether `name` is made of the characters Pusher allows and is short enough. */
-export const isChannelName = (name: string): boolean =>
-  name.length <= maxChannelName && /^[A-Za-z0-9_\-=@,.;]+$/.test(name)
+export const isChannelName = (name: string): boolean => name.length <= maxChannelName && channelName.test(name)
 
 export type ChannelKind = { access: 'public' | 'private' | 'presence'; encrypted: boolean; cached: boolean }
 

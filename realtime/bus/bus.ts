@@ -8,8 +8,11 @@
 export type Bus = {
   /** Sends a message. Never throws and never waits. */
   publish(subject: string, message: string): void
-  /** Listens to a subject; resolves when every later message is sure to arrive. Subscribing twice is one subscription. */
-  subscribe(subject: string): Promise<void>
+  /**
+   * Listens to a subject; resolves when every later message is sure to arrive, undefined if that is so at once.
+   * Subscribing twice is one subscription.
+   */
+  subscribe(subject: string): Promise<void> | undefined
   /** Stops listening. Unknown subjects are ignored. */
   unsubscribe(subject: string): void
   /** Returns whether messages reach other processes and come from them now. */

@@ -19,8 +19,9 @@ export const createMemoryBus = (
         onError(error)
       }
     },
-    subscribe: async (subject) => {
+    subscribe: (subject) => {
       if (!closed) subjects.add(subject)
+      return undefined
     },
     unsubscribe: (subject) => {
       subjects.delete(subject)

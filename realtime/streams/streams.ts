@@ -62,7 +62,7 @@ export const createStreams = ({
     const subject = streamSubject(workspace)
     // A bus that does not answer delays events, it does not lose them: the log is looked at every second.
     const listen = async (): Promise<void> => {
-      await within(bus.subscribe(subject), listenWait)
+      await within(bus.subscribe(subject) ?? Promise.resolve(), listenWait)
     }
     const stream = log
       ? createStream({

@@ -39,7 +39,7 @@ test('when Redis is killed and comes back, all that was wanted is heard again, a
   await isDown(node, other)
 
   const order: string[] = []
-  void node.bus.subscribe('wanted meanwhile').then(() => order.push('confirmed'))
+  void node.bus.subscribe('wanted meanwhile')?.then(() => order.push('confirmed'))
   void node.returned(1).then(() => order.push('told'))
   node.bus.unsubscribe('left meanwhile')
   node.bus.publish('s7', 'heard here only')

@@ -16,7 +16,7 @@ const mayImport: Record<string, readonly string[]> = {
 
 /** Where each guarded package may be imported; `main.ts` never needs one but ioredis. */
 const guarded: Record<string, readonly string[]> = {
-  'uWebSockets.js': ['realtime/'],
+  'uWebSockets.js': ['realtime/', 'bench/'],
   ws: ['realtime/', 'test/', 'bench/'],
   ioredis: ['realtime/', 'main.ts'],
   postgres: ['server/', 'test/'],
