@@ -2,81 +2,72 @@
 
 import { createHash, createHmac, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { WebSocket } from 'ws'
 import { orgChannel } from '../schema/channels.ts'
-import { startEmbeddedPostgres } from '../server/db/embedded/embedded.ts'
 import { migrate } from '../server/db/migrate.ts'
 import { openSql, type Sql } from '../server/db/sql.ts'
 import type { Context } from '../server/domain/context.ts'
 import { sendMessage } from '../server/domain/messages.ts'
-import { startProgram } from '../test/support/program.ts'
 import { makeTenant, type Tenant } from '../test/support/tenant.ts'
+import { median } from './figures.ts'
+import { app, startHubbub, withPostgres } from './program.ts'
 
 const writers = 16
 const seconds = 3
 const content = 'On it: give me five minutes and I will have an answer for you. '.repeat(3)
-const app = { PUSHER_APP_ID: '1', PUSHER_APP_KEY: 'bench', PUSHER_APP_SECRET: 'secret' }
 
 type Thread = { tenant: Tenant; conversation: string }
 
 /** Runs the benchmark and prints a table. */
-export const benchWrite = async (): Promise<void> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'hubbub-bench-'))
-  await chmod(dataDir, 0o711)
-  const postgres = await startEmbeddedPostgres({ dataDir, password: 'bench', say: () => undefined })
-  const sql = openSql(postgres.url, { max: writers, name: 'bench' })
-  try {
-    await migrate(sql)
-    await sql`create table bare (id text primary key, content text not null, created_at timestamptz not null default now())`
-    const context: Context = { sql, bus: { publish: () => undefined } }
-    const many = await makeThreads(context, 64)
-    const one = await makeThreads(context, 1, 64)
-    const program = await startProgram({ DATABASE_URL: postgres.url, RATE_LIMIT_PER_MINUTE: '0', ...app })
+export const benchWrite = (): Promise<void> =>
+  withPostgres(async (databaseUrl) => {
+    const sql = openSql(databaseUrl, { max: writers, name: 'bench' })
     try {
-      const bare = () => sql`insert into bare (id, content) values (${randomUUID()}, ${content})`
-      const append = (threads: Thread[]) => (n: number) => {
-        const { tenant, conversation } = pick(threads, n)
-        return sendMessage(context, tenant.agent, conversation, { content, kind: 'agent' })
-      }
-      const claimed = (n: number) => {
-        const { tenant, conversation } = pick(many, n)
-        const fingerprint = createHash('sha256').update(content).digest()
-        const claim = {
-          owner: tenant.agent.key.publicId,
-          route: `POST ${conversation}`,
-          key: randomUUID(),
-          fingerprint,
-        }
-        return sendMessage(context, tenant.agent, conversation, { content, kind: 'agent' }, claim)
-      }
-      const rest = (n: number) => post(program.api, pick(many, n), true)
-
-      await rate(bare, 1)
-      const before = await rate(bare)
-      const rows: [string, number][] = [
-        ['append, many workspaces', await rate(append(many))],
-        ['append with an idempotency row, many workspaces', await rate(claimed)],
-        ['append, one workspace', await rate(append(one))],
-        ['REST with key, idempotency, log and publish, many workspaces', await rate(rest)],
-      ]
-      const after = await rate(bare)
-      const limit = (before + after) / 2
-      console.log(`bare INSERT, ${writers} writers: ${Math.round(before)}/s before, ${Math.round(after)}/s after`)
-      for (const [name, perSecond] of rows) {
-        console.log(`${name}: ${Math.round(perSecond)}/s, ${(perSecond / limit).toFixed(2)} of bare`)
-      }
-      await latency(sql, program, pick(many, 0))
+      await migrate(sql)
+      await sql`create table bare (id text primary key, content text not null, created_at timestamptz not null default now())`
+      await compare(sql, databaseUrl)
     } finally {
-      await program.stop()
+      await sql.end({ timeout: 5 })
     }
+  })
+
+const compare = async (sql: Sql, databaseUrl: string): Promise<void> => {
+  const context: Context = { sql, bus: { publish: () => undefined } }
+  const many = await makeThreads(context, 64)
+  const one = await makeThreads(context, 1, 64)
+  const program = await startHubbub(databaseUrl)
+  try {
+    const bare = () => sql`insert into bare (id, content) values (${randomUUID()}, ${content})`
+    const append = (threads: Thread[]) => (n: number) => {
+      const { tenant, conversation } = pick(threads, n)
+      return sendMessage(context, tenant.agent, conversation, { content, kind: 'agent' })
+    }
+    const claimed = (n: number) => {
+      const { tenant, conversation } = pick(many, n)
+      const fingerprint = createHash('sha256').update(content).digest()
+      const claim = { owner: tenant.agent.key.publicId, route: `POST ${conversation}`, key: randomUUID(), fingerprint }
+      return sendMessage(context, tenant.agent, conversation, { content, kind: 'agent' }, claim)
+    }
+    const rest = (n: number) => post(program.api, pick(many, n), true)
+
+    await rate(bare, 1)
+    const before = await rate(bare)
+    const rows: [string, number][] = [
+      ['append, many workspaces', await rate(append(many))],
+      ['append with an idempotency row, many workspaces', await rate(claimed)],
+      ['append, one workspace', await rate(append(one))],
+      ['REST with key, idempotency, log and publish, many workspaces', await rate(rest)],
+    ]
+    const after = await rate(bare)
+    const limit = (before + after) / 2
+    console.log(`bare INSERT, ${writers} writers: ${Math.round(before)}/s before, ${Math.round(after)}/s after`)
+    for (const [name, perSecond] of rows) {
+      console.log(`${name}: ${Math.round(perSecond)}/s, ${(perSecond / limit).toFixed(2)} of bare`)
+    }
+    await latency(sql, program, pick(many, 0))
   } finally {
-    await sql.end({ timeout: 5 })
-    await postgres.stop()
-    await rm(dataDir, { recursive: true, force: true })
+    await program.stop()
   }
 }
 
@@ -133,7 +124,7 @@ const post = async (api: string, { tenant, conversation }: Thread, once_: boolea
 
 /** Prints the medians of a bare INSERT, of a POST, and of the time from a POST to its frame, one at a time. */
 const latency = async (sql: Sql, program: { api: string; realtimePort: number }, thread: Thread): Promise<void> => {
-  const socket = new WebSocket(`ws://127.0.0.1:${program.realtimePort}/app/${app.PUSHER_APP_KEY}?protocol=7`)
+  const socket = new WebSocket(`ws://127.0.0.1:${program.realtimePort}/app/${app.key}?protocol=7`)
   const channel = orgChannel(thread.tenant.workspace.publicId)
   let heard: (() => void) | undefined
   const subscribed = new Promise<void>((resolve) => {
@@ -141,8 +132,8 @@ const latency = async (sql: Sql, program: { api: string; realtimePort: number },
       const { event, data } = JSON.parse(String(frame))
       if (event === 'pusher:connection_established') {
         const signed = `${JSON.parse(data).socket_id}:${channel}`
-        const signature = createHmac('sha256', app.PUSHER_APP_SECRET).update(signed).digest('hex')
-        const auth = `${app.PUSHER_APP_KEY}:${signature}`
+        const signature = createHmac('sha256', app.secret).update(signed).digest('hex')
+        const auth = `${app.key}:${signature}`
         socket.send(JSON.stringify({ event: 'pusher:subscribe', data: { channel, auth } }))
       } else if (event === 'pusher_internal:subscription_succeeded') resolve()
       else if (event === 'message.new') heard?.()
@@ -165,6 +156,6 @@ const latency = async (sql: Sql, program: { api: string; realtimePort: number },
     frames.push(await frame)
   }
   socket.close()
-  const p50 = (times: number[]) => (times.sort((a, b) => a - b)[times.length / 2] ?? 0).toFixed(2)
+  const p50 = (times: number[]) => median(times).toFixed(2)
   console.log(`p50 at low load: INSERT ${p50(inserts)} ms, POST ${p50(posts)} ms, POST to frame ${p50(frames)} ms`)
 }
