@@ -114,12 +114,13 @@ export const createReplays = ({
 
   const read = async ({ workspace, chat, isWanted }: Replay, since: number): Promise<Missed | undefined> => {
     if (!log) return undefined
-    const reading = reads.take(workspace, async () =>
-      isWanted() ? await log.missed({ workspace, channel: chat, since }) : undefined,
-    )
-    // It may fail after nobody waits for it any more.
-    reading.catch((error) => logger.warn({ err: error, workspace }, 'what a subscriber missed could not be read'))
-    const missed = await within(reading, patience).catch(() => undefined)
+    const reading = reads
+      .take(workspace, async () => (isWanted() ? await log.missed({ workspace, channel: chat, since }) : undefined))
+      .catch((error: unknown) => {
+        logger.warn({ err: error, workspace }, 'what a subscriber missed could not be read')
+        return undefined
+      })
+    const missed = await within(reading, patience)
     return missed === 'late' ? undefined : missed
   }
 
