@@ -6,7 +6,6 @@ import { createMemoryBus } from './realtime/bus/memory.ts'
 import { createRedisBus } from './realtime/bus/redis/redis.ts'
 import { createMetrics, type Metrics } from './realtime/metrics.ts'
 import { createRealtime } from './realtime/realtime.ts'
-import { loadUws } from './realtime/transport/uws.ts'
 import { type Config, type Role, readConfig } from './schema/config.ts'
 import { HubbubError, StartError } from './schema/errors.ts'
 import type { Health } from './schema/health.ts'
@@ -46,8 +45,6 @@ const start = async (config: Config): Promise<void> => {
 const startRoles = async (config: Config, opened: (() => unknown)[], close: () => Promise<void>): Promise<void> => {
   const { HOST: host } = config
   const runs = (role: Role): boolean => config.ROLES.includes(role)
-  // Before anything is opened: where the addon does not load, nothing is left behind.
-  if (runs('realtime')) loadUws()
   const logger = createLogger(config.LOG_LEVEL)
   const metrics = createMetrics()
   const onExit = (line: string) => {

@@ -15,7 +15,7 @@ import { createSlowSockets } from './slow-sockets.ts'
 import { createReplays } from './streams/replays.ts'
 import { createStreams } from './streams/streams.ts'
 import { createSubscriptions } from './subscribe.ts'
-import { createUwsTransport } from './transport/uws.ts'
+import { chooseTransport } from './transport/choose.ts'
 
 export type Realtime = {
   /** Opens the port and returns it; rejects with a StartError. */
@@ -41,6 +41,7 @@ export const createRealtime = ({
   operations,
   metrics,
   logger,
+  createTransport = chooseTransport(logger),
   limits: { channelsPerSocket = 200, sendBuffer = 1024 * 1024 } = {},
 }: {
   app: App
@@ -49,9 +50,10 @@ export const createRealtime = ({
   operations: Operations
   metrics: Metrics
   logger: Logger
+  createTransport?: ReturnType<typeof chooseTransport>
   limits?: RealtimeLimits
 }): Realtime => {
-  const transport = createUwsTransport({ maxFrame: maxClientFrame, sendBuffer, logger })
+  const transport = createTransport({ maxFrame: maxClientFrame, sendBuffer, logger })
   const hub = createHub({
     transport,
     metrics,

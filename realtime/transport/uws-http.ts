@@ -3,10 +3,8 @@
 import type { HttpRequest as UwsRequest, HttpResponse as UwsResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import type { Logger } from '../logger.ts'
+import { internalError, maxHttpBody, tooLarge } from './http-bounds.ts'
 import type { HttpReply, HttpRequest } from './transport.ts'
-
-/** How large a body may be, in bytes. */
-export const maxHttpBody = 1024 * 1024
 
 type Answer = (request: HttpRequest) => HttpReply | Promise<HttpReply>
 
@@ -96,10 +94,6 @@ const readBody = (res: UwsResponse, done: (body: Uint8Array | undefined) => void
     else if (size > 16 * maxHttpBody) res.close()
   })
 }
-
-const headers = { 'Content-Type': 'text/plain; charset=utf-8' }
-const tooLarge: HttpReply = { status: 413, headers, body: `The body is larger than ${maxHttpBody} bytes` }
-const internalError: HttpReply = { status: 500, headers, body: 'Internal error' }
 
 const write = (res: UwsResponse, method: string, { status, headers, body }: HttpReply): void => {
   res.cork(() => {

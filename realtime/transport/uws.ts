@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { StartError } from '../../schema/errors.ts'
 import type { Logger } from '../logger.ts'
+import { portRefusal } from './port-refusal.ts'
 import type { Transport, TransportHandlers, UpgradeRequest, Wire } from './transport.ts'
 import { addressText, rawQuery, serveHttp } from './uws-http.ts'
 
@@ -23,7 +24,7 @@ export const loadUws = (load: (name: string) => typeof uWS = createRequire(impor
   } catch (error) {
     const { platform, arch, version } = process
     throw new StartError(
-      `uWebSockets.js does not load here (Node ${version}, ${platform} ${arch}): use Node 20 on Linux with glibc 2.27 or newer, or see "The native package" in the README.`,
+      `uWebSockets.js does not load here (Node ${version}, ${platform} ${arch}; README, "The native package").`,
       { cause: error },
     )
   }
@@ -224,6 +225,5 @@ const refusedPort = async (host: string, port: number): Promise<StartError> => {
     probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
     probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve('EADDRINUSE')))
   })
-  if (code === 'EADDRINUSE') return new StartError(`REALTIME_PORT ${port} is already in use on ${host}.`)
-  return new StartError(`REALTIME_PORT ${port} cannot be opened on ${host}: ${code}.`)
+  return portRefusal(host, port, code)
 }

@@ -1,6 +1,6 @@
 /**
  * The main job, end to end: what is said over REST is heard by everyone who may, once and in order. In one process, with
- * REST and sockets apart, and with two of each.
+ * REST and sockets apart, with two of each, and where the native addon does not load.
  */
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -38,15 +38,19 @@ const say = (conversation: string, content: string, kind: 'agent' | 'note' = 'ag
     body: { content, kind },
   })
 
-const topologies: [string, Topology][] = [
-  ['in one process', 'whole'],
-  ['with REST and sockets apart', { rest: 1, realtime: 1 }],
-  ['with two of each', { rest: 2, realtime: 2 }],
+const withoutUws = { NODE_OPTIONS: `--import ${new URL('../support/without-uws.mjs', import.meta.url).href}` }
+
+const topologies: [string, Topology, Record<string, string>][] = [
+  ['in one process', 'whole', {}],
+  ['with REST and sockets apart', { rest: 1, realtime: 1 }, {}],
+  ['with two of each', { rest: 2, realtime: 2 }, {}],
+  ['in one process without uWebSockets.js', 'whole', withoutUws],
+  ['with two of each without uWebSockets.js', { rest: 2, realtime: 2 }, withoutUws],
 ]
 
-describe.each(topologies)('%s', (_, topology) => {
+describe.each(topologies)('%s', (_, topology, env) => {
   beforeAll(async () => {
-    api = await startApi(testApp, topology)
+    api = await startApi({ ...testApp, ...env }, topology)
     tenant = await api.makeTenant({ autoReply: 'We will be with you shortly.' })
     stranger = await api.makeTenant()
   })

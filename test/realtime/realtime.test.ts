@@ -10,6 +10,7 @@ import {
   app,
   createFakeLog,
   createTestLogger,
+  createTransport,
   freePort,
   operatorSubscribe,
   type Started,
@@ -32,6 +33,7 @@ const another = () =>
     operations: { health: async () => ({ isReady: true, bus: 'up' }), metrics: async () => '' },
     metrics: createMetrics(),
     logger: createTestLogger(),
+    createTransport,
   })
 
 describe('the port', () => {

@@ -1,6 +1,7 @@
 /** A realtime side to test: real sockets on a free port, a memory bus, and a log that lives in the test. */
 
 import { createServer } from 'node:net'
+import { inject } from 'vitest'
 import { signChannel } from '../../auth/channel-signature.ts'
 import { type Bus, type BusListener, streamSubject } from '../../realtime/bus/bus.ts'
 import { createMemoryBus } from '../../realtime/bus/memory.ts'
@@ -9,6 +10,8 @@ import type { EventLog } from '../../realtime/log.ts'
 import type { Logger } from '../../realtime/logger.ts'
 import { createMetrics } from '../../realtime/metrics.ts'
 import { createRealtime, type RealtimeLimits } from '../../realtime/realtime.ts'
+import { createUwsTransport } from '../../realtime/transport/uws.ts'
+import { createWsTransport } from '../../realtime/transport/ws.ts'
 import { type ChannelGrant, writeChannelData } from '../../schema/channel-auth.ts'
 import { type ChatChannel, chatChannel } from '../../schema/channels.ts'
 import { encodeStreamEvent, type LoggedEvent, tellingsOf, toStreamEvent } from '../../schema/events.ts'
@@ -18,6 +21,16 @@ import { type Missed, type MissedRequest, maxReplay } from '../../schema/recover
 import { dataOf, openRawSocket, type RawSocket } from '../support/raw-socket.ts'
 
 export const app: App = { id: '3', key: 'app-key', secret: 'app-secret' }
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Over which transport the realtime suite runs. */
+    transport: 'uws' | 'ws'
+  }
+}
+
+/** The transport that this run of the suite is about. */
+export const createTransport = inject('transport') === 'ws' ? createWsTransport : createUwsTransport
 
 export type FakeLog = ReturnType<typeof createFakeLog>
 
@@ -165,6 +178,7 @@ export const startRealtime = async ({
     operations: { health, metrics: metrics.text, metricsToken },
     metrics,
     logger,
+    createTransport,
     ...(limits && { limits }),
   })
   const { port } = await realtime.listen({ host: '127.0.0.1', port: wanted })

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
-import { loadUws } from '../../realtime/transport/uws.ts'
+import { chooseTransport } from '../../realtime/transport/choose.ts'
+import { createUwsTransport, loadUws } from '../../realtime/transport/uws.ts'
 import { addressText } from '../../realtime/transport/uws-http.ts'
+import { createWsTransport } from '../../realtime/transport/ws.ts'
 import { StartError } from '../../schema/errors.ts'
+import { createTestLogger } from './start-realtime.ts'
 
 const address = (text: string): string => addressText(new TextEncoder().encode(text).buffer)
 
@@ -20,5 +23,18 @@ test('a machine without a build of the addon is told so in one line', () => {
     throw new Error('This version supports only ...\n\nError: Cannot find module')
   }
   expect(() => loadUws(load)).toThrow(StartError)
-  expect(() => loadUws(load)).toThrow(/^uWebSockets.js does not load here \(Node v\d[^\n]+README\.$/)
+  expect(() => loadUws(load)).toThrow(/^uWebSockets.js does not load here \(Node v\d[^\n]+\)\.$/)
+})
+
+test('the transport is uWebSockets.js where it loads; elsewhere it is ws, and one line says so', () => {
+  const logger = createTestLogger()
+  expect(chooseTransport(logger)).toBe(createUwsTransport)
+  expect(logger.lines).toEqual([])
+  const failing = () => {
+    throw new StartError('uWebSockets.js does not load here.')
+  }
+  expect(chooseTransport(logger, failing)).toBe(createWsTransport)
+  expect(logger.lines.map(({ level, message }) => `${level}: ${message}`)).toEqual([
+    'warn: uWebSockets.js does not load here. Sockets are served over ws, which costs more for each of them.',
+  ])
 })

@@ -1,0 +1,124 @@
+/** The transport over the `ws` package: for machines on which the addon of uWebSockets.js does not load. */
+
+import { createServer, type IncomingMessage } from 'node:http'
+import type { Socket as NetSocket } from 'node:net'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Logger } from '../logger.ts'
+import { portRefusal } from './port-refusal.ts'
+import type { Transport, TransportHandlers } from './transport.ts'
+import { addressOf, serveNodeHttp, splitUrl } from './ws-http.ts'
+import { type Topics, WsWire } from './ws-wire.ts'
+
+/** How often a socket is asked for a sign of life, in ms; one that was silent from one time to the next is cut. */
+const lifeTime = 60_000
+
+/** Makes a transport. `maxFrame` bounds what a client may send, `sendBuffer` what may wait for a slow one, in bytes. */
+export const createWsTransport = ({
+  maxFrame,
+  sendBuffer,
+  logger,
+}: {
+  maxFrame: number
+  sendBuffer: number
+  logger: Logger
+}): Transport => {
+  const topics: Topics = new Map()
+  const wires = new Set<WsWire>()
+  const sockets = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: maxFrame,
+    // One frame at a time, as uWS hands them over: what the first one set going gets its turn before the second.
+    allowSynchronousEvents: false,
+  })
+  const server = createServer()
+  let asking: NodeJS.Timeout | undefined
+
+  const open = <Owner>(
+    handlers: TransportHandlers<Owner>,
+    socket: WebSocket,
+    net: NetSocket,
+    incoming: IncomingMessage,
+  ): void => {
+    let owner: Owner | undefined
+    // What escapes from a handler ends the process.
+    const guard = (handler: string, act: (owner: Owner) => void): void => {
+      if (owner === undefined) return
+      try {
+        act(owner)
+      } catch (error) {
+        logger.error({ err: error, handler }, 'a handler failed')
+      }
+    }
+    const wire = new WsWire(socket, net, {
+      topics,
+      sendBuffer,
+      dropped: () => guard('dropped', handlers.dropped),
+      closed: (code) => {
+        wires.delete(wire)
+        guard('close', (to) => handlers.close(to, code))
+      },
+    })
+    wires.add(wire)
+    socket.on('message', (message, isBinary) => {
+      wire.isLively = true
+      if (isBinary) guard('message', handlers.binary)
+      else guard('message', (to) => handlers.message(to, String(message)))
+    })
+    socket.on('pong', () => {
+      wire.isLively = true
+    })
+    net.on('drain', () => guard('drain', handlers.drain))
+    // What is wrong with a frame or a connection is followed by its close.
+    socket.on('error', (error) => logger.debug({ err: error }, 'a socket failed'))
+    socket.on('close', (code) => wire.ended(code))
+    try {
+      const { path, query } = splitUrl(incoming.url)
+      const origin = incoming.headers.origin ?? ''
+      owner = handlers.open(wire, { path, query, origin, address: addressOf(incoming) })
+    } catch (error) {
+      logger.error({ err: error, handler: 'open' }, 'a handler failed')
+      wire.close(1011, 'Internal error')
+    }
+  }
+
+  return {
+    publish: (topic, frame, except) => {
+      const members = topics.get(topic)
+      if (!members) return
+      const bytes = Buffer.from(frame)
+      for (const wire of members) if (wire !== except) wire.send(bytes)
+    },
+
+    listen: async (handlers, { host, port }) => {
+      server.on('request', serveNodeHttp(handlers.http, logger))
+      server.on('upgrade', (incoming: IncomingMessage, net: NetSocket, head: Buffer) => {
+        net.on('error', () => net.destroy())
+        sockets.handleUpgrade(incoming, net, head, (socket) => open(handlers, socket, net, incoming))
+      })
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', (error: NodeJS.ErrnoException) =>
+          reject(portRefusal(host, port, error.code ?? error.message)),
+        )
+        server.listen({ host, port, exclusive: true }, resolve)
+      })
+      asking = setInterval(() => {
+        for (const wire of wires) wire.askForLife()
+      }, lifeTime)
+      const address = server.address()
+      return typeof address === 'object' && address ? address.port : port
+    },
+
+    stop: () => {
+      server.close()
+    },
+
+    close: () => {
+      clearInterval(asking)
+      for (const wire of wires) wire.cut()
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
