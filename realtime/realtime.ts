@@ -1,9 +1,10 @@
 /** The realtime side as one thing: sockets, streams and the Pusher HTTP API of one process. */
 
 import { maxClientFrame } from '../schema/frames.ts'
+import type { Operations } from '../schema/health.ts'
 import { pusherCodes } from '../schema/pusher-codes.ts'
 import { type Bus, controlSubject } from './bus/bus.ts'
-import { type App, createHttpApi, type Operations } from './http-api.ts'
+import { type App, createHttpApi } from './http-api.ts'
 import { createHub } from './hub.ts'
 import { createKeyWatch } from './key-watch.ts'
 import type { EventLog } from './log.ts'
@@ -16,6 +17,7 @@ import { createReplays } from './streams/replays.ts'
 import { createStreams } from './streams/streams.ts'
 import { createSubscriptions } from './subscribe.ts'
 import { chooseTransport } from './transport/choose.ts'
+import type { CreateTransport } from './transport/transport.ts'
 
 export type Realtime = {
   /** Opens the port and returns it; rejects with a StartError. */
@@ -50,7 +52,7 @@ export const createRealtime = ({
   operations: Operations
   metrics: Metrics
   logger: Logger
-  createTransport?: ReturnType<typeof chooseTransport>
+  createTransport?: CreateTransport
   limits?: RealtimeLimits
 }): Realtime => {
   const transport = createTransport({ maxFrame: maxClientFrame, sendBuffer, logger })

@@ -1,5 +1,7 @@
 /** The seam under the sockets: what a WebSocket and HTTP server has to do for the realtime side. */
 
+import type { Logger } from '../logger.ts'
+
 /** What asked for a WebSocket. `path` and `query` are raw; `address` is an IP without a mapping prefix. */
 export type UpgradeRequest = { path: string; query: string; origin: string; address: string }
 
@@ -46,6 +48,9 @@ export type TransportHandlers<Owner> = {
   close(owner: Owner, code: number): void
   http(request: HttpRequest): HttpReply | Promise<HttpReply>
 }
+
+/** Makes a transport. `maxFrame` bounds what a client may send, `sendBuffer` what may wait for a slow one, in bytes. */
+export type CreateTransport = (options: { maxFrame: number; sendBuffer: number; logger: Logger }) => Transport
 
 export type Transport = {
   /** Sends a frame to every socket of a topic, except to one. */

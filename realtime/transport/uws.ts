@@ -7,7 +7,7 @@ import { createServer } from 'node:net'
 import { StartError } from '../../schema/errors.ts'
 import type { Logger } from '../logger.ts'
 import { portRefusal } from './port-refusal.ts'
-import type { Transport, TransportHandlers, UpgradeRequest, Wire } from './transport.ts'
+import type { CreateTransport, TransportHandlers, UpgradeRequest, Wire } from './transport.ts'
 import { addressText, rawQuery, serveHttp } from './uws-http.ts'
 
 declare module 'uWebSockets.js' {
@@ -30,16 +30,8 @@ export const loadUws = (load: (name: string) => typeof uWS = createRequire(impor
   }
 }
 
-/** Makes a transport. `maxFrame` bounds what a client may send, `sendBuffer` what may wait for a slow one, in bytes. */
-export const createUwsTransport = ({
-  maxFrame,
-  sendBuffer,
-  logger,
-}: {
-  maxFrame: number
-  sendBuffer: number
-  logger: Logger
-}): Transport => {
+/** Makes a transport over uWebSockets.js. */
+export const createUwsTransport: CreateTransport = ({ maxFrame, sendBuffer, logger }) => {
   const uws = loadUws()
   const app = uws.App()
   let token: us_listen_socket | undefined

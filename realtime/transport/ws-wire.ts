@@ -7,6 +7,8 @@ import type { Wire } from './transport.ts'
 /** The wires of each topic. */
 export type Topics = Map<string, Set<WsWire>>
 
+type Sender = Pick<WebSocket, 'bufferedAmount' | 'send' | 'close' | 'terminate' | 'ping'>
+
 type Ends = {
   topics: Topics
   sendBuffer: number
@@ -16,15 +18,17 @@ type Ends = {
 
 /** A class, since there are thousands. */
 export class WsWire implements Wire {
-  readonly #socket: WebSocket
+  readonly #socket: Sender
   readonly #net: NetSocket
   readonly #ends: Ends
   readonly #joined = new Set<string>()
   #isClosed = false
+  // Part of what waits may go without a word: until all has, nothing may come after a frame that was lost.
+  #isFull = false
   /** Whether anything was heard of it since it was last asked for. */
   isLively = true
 
-  constructor(socket: WebSocket, net: NetSocket, ends: Ends) {
+  constructor(socket: Sender, net: NetSocket, ends: Ends) {
     this.#socket = socket
     this.#net = net
     this.#ends = ends
@@ -32,8 +36,15 @@ export class WsWire implements Wire {
 
   send(frame: string | Buffer): void {
     if (this.#isClosed) return
-    if (this.#socket.bufferedAmount > this.#ends.sendBuffer) this.#ends.dropped()
-    else this.#socket.send(frame, { binary: false })
+    if (this.#isFull || this.#socket.bufferedAmount > this.#ends.sendBuffer) {
+      this.#isFull = true
+      this.#ends.dropped()
+    } else this.#socket.send(frame, { binary: false })
+  }
+
+  /** Says that all that waited is gone: frames may be sent again. */
+  drained(): void {
+    this.#isFull = false
   }
 
   batch(send: () => void): void {

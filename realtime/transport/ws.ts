@@ -3,25 +3,16 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import type { Socket as NetSocket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Logger } from '../logger.ts'
 import { portRefusal } from './port-refusal.ts'
-import type { Transport, TransportHandlers } from './transport.ts'
+import type { CreateTransport, TransportHandlers } from './transport.ts'
 import { addressOf, serveNodeHttp, splitUrl } from './ws-http.ts'
 import { type Topics, WsWire } from './ws-wire.ts'
 
 /** How often a socket is asked for a sign of life, in ms; one that was silent from one time to the next is cut. */
 const lifeTime = 60_000
 
-/** Makes a transport. `maxFrame` bounds what a client may send, `sendBuffer` what may wait for a slow one, in bytes. */
-export const createWsTransport = ({
-  maxFrame,
-  sendBuffer,
-  logger,
-}: {
-  maxFrame: number
-  sendBuffer: number
-  logger: Logger
-}): Transport => {
+/** Makes a transport over ws. */
+export const createWsTransport: CreateTransport = ({ maxFrame, sendBuffer, logger }) => {
   const topics: Topics = new Map()
   const wires = new Set<WsWire>()
   const sockets = new WebSocketServer({
@@ -69,7 +60,10 @@ export const createWsTransport = ({
     socket.on('pong', () => {
       wire.isLively = true
     })
-    net.on('drain', () => guard('drain', handlers.drain))
+    net.on('drain', () => {
+      wire.drained()
+      guard('drain', handlers.drain)
+    })
     // What is wrong with a frame or a connection is followed by its close.
     socket.on('error', (error) => logger.debug({ err: error }, 'a socket failed'))
     socket.on('close', (code) => wire.ended(code))
