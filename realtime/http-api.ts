@@ -3,20 +3,13 @@
 import type { AppCredentials } from '../auth/channel-signature.ts'
 import { mayReadMetrics } from '../auth/metrics-access.ts'
 import { readQuery, verifyRequest } from '../auth/request-signature.ts'
-import { type Health, presentHealth } from '../schema/health.ts'
+import { type Operations, presentHealth } from '../schema/health.ts'
 import { maxEventData, triggerRequest } from '../schema/pusher-http.ts'
 import type { Relay } from './relay.ts'
 import type { HttpReply, HttpRequest } from './transport/transport.ts'
 
 /** A Pusher app. */
 export type App = AppCredentials & { id: string }
-
-/** What is shown to who operates the process. `metrics` is text for Prometheus, `metricsToken` opens it from afar. */
-export type Operations = {
-  health: () => Promise<Health>
-  metrics: () => Promise<string>
-  metricsToken?: string | undefined
-}
 
 type Answer = (request: HttpRequest) => HttpReply | Promise<HttpReply>
 

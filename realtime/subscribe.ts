@@ -23,7 +23,7 @@ export type Subscriptions = {
   forget(socket: Socket): void
 }
 
-/** A subscription that is on its way, and why its key no longer opens it, once that is known. */
+/** A subscription that is on its way, and the grant that it was asked with; undefined: the operator's. */
 type Asked = { channel: string; grant: ChannelGrant | undefined }
 
 /** Makes the subscriptions of an app. `workspaceOf` tells whose a chat channel is; undefined without a database. */

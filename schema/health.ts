@@ -1,4 +1,4 @@
-/** What `/ready` tells: whether a process can do its work, and how the parts are that it needs. */
+/** What a process tells of itself: whether it can do its work, how the parts are that it needs, and its metrics. */
 
 export type PartHealth = 'up' | 'down'
 
@@ -10,3 +10,10 @@ export const presentHealth = ({ isReady, ...parts }: Health): { status: 200 | 50
   status: isReady ? 200 : 503,
   body: { status: isReady ? 'ready' : 'not ready', ...parts },
 })
+
+/** What is shown to who operates the process. `metrics` is text for Prometheus, `metricsToken` opens it from afar. */
+export type Operations = {
+  health: () => Promise<Health>
+  metrics: () => Promise<string>
+  metricsToken?: string | undefined
+}

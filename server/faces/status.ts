@@ -3,16 +3,9 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { mayReadMetrics } from '../../auth/metrics-access.ts'
 import { HubbubError } from '../../schema/errors.ts'
-import { type Health, presentHealth } from '../../schema/health.ts'
+import { type Operations, presentHealth } from '../../schema/health.ts'
 import { snippet } from '../snippet.ts'
 import type { Addresses } from './addresses.ts'
-
-/** What is shown to who operates the process. `metrics` is text for Prometheus, `metricsToken` opens it from afar. */
-export type Operations = {
-  health: () => Promise<Health>
-  metrics: () => Promise<string>
-  metricsToken?: string | undefined
-}
 
 /** What machines ask. */
 export const probesFace: FastifyPluginAsyncZod<{ operations: Operations }> = async (app, { operations }) => {
