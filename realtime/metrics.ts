@@ -4,6 +4,22 @@ import { Counter, Gauge, Registry } from 'prom-client'
 
 export type Metrics = ReturnType<typeof createMetrics>
 
+/** What one app counts, as plain numbers: they change with every frame and are read when Prometheus asks. */
+export type AppMetrics = {
+  sockets: number
+  subscriptions: number
+  /** Events published over HTTP, and by clients. */
+  published: number
+  clientEvents: number
+  /** Frames to sockets, and those of sockets; bytes of their text. */
+  sent: number
+  sentBytes: number
+  received: number
+  receivedBytes: number
+  /** Counts a refusal; `reason` is one of few words or a code. */
+  refused(reason: string): void
+}
+
 /** Makes the metrics of one process. */
 export const createMetrics = () => {
   const registry = new Registry()

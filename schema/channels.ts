@@ -43,3 +43,12 @@ export const orgChannel = (workspace: string): string => `private-org-${workspac
 export const siteChannel = (site: string): string => `private-site-${site}`
 export const convChannel = (conversation: string): string => `private-conv-${conversation}`
 export const visitorChannel = (conversation: string): string => `private-visitor-${conversation}`
+
+const userPrefix = '#server-to-user-'
+
+/** Names the channel of a user: all sockets that are signed in as that user, and nobody else. */
+export const userChannel = (user: string): string => userPrefix + user
+
+/** Returns whose channel a name stands for; undefined for any other channel. */
+export const channelUser = (name: string): string | undefined =>
+  name.startsWith(userPrefix) && name.length > userPrefix.length ? name.slice(userPrefix.length) : undefined

@@ -1,7 +1,7 @@
 /** Publishes over a link to Redis: never waits, and never holds more than a bound while Redis does not answer. */
 
 import type { Metrics } from '../../metrics.ts'
-import type { RedisLink } from './link.ts'
+import type { RedisLink } from '../../redis/link.ts'
 
 export type RedisSender = {
   /** Sends a message, or drops it where it cannot be sent now. */

@@ -1,8 +1,8 @@
 /** The first connection to a Redis, and what shows that it will do. */
 
 import { StartError } from '../../../schema/errors.ts'
-import { type RedisAddress, unusable } from './address.ts'
-import type { RedisLink } from './link.ts'
+import { type RedisAddress, unusable } from '../../redis/address.ts'
+import type { RedisLink } from '../../redis/link.ts'
 
 const oldest = { major: 6, minor: 2 }
 

@@ -1,6 +1,6 @@
 /** The subjects that Redis sends to this process: those that are wanted here, asked for in few commands. */
 
-import type { RedisLink } from './link.ts'
+import type { RedisLink } from '../../redis/link.ts'
 
 export type RedisSubjects = {
   has(subject: string): boolean

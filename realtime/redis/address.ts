@@ -1,7 +1,7 @@
 /** What a REDIS_URL says, and how a failure is told without telling its password. */
 
 import { isIP } from 'node:net'
-import { StartError } from '../../../schema/errors.ts'
+import { StartError } from '../../schema/errors.ts'
 
 export type RedisAddress = {
   options: {
