@@ -28,6 +28,6 @@ export type HookEvent =
     }
   | { name: 'subscription_count'; channel: string; subscription_count: number }
 
-/** Writes the body of a webhook. `time` is in ms. */
-export const hookBody = (events: readonly HookEvent[], time: number): string =>
-  JSON.stringify({ time_ms: time, events })
+/** Writes the body of a webhook. `events` are HookEvents as JSON, `time` is in ms. */
+export const hookBody = (events: readonly string[], time: number): string =>
+  `{"time_ms":${time},"events":[${events.join(',')}]}`
