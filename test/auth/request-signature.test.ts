@@ -83,3 +83,61 @@ test('another key, another version and missing parts are refused with a text tha
     /^Invalid auth_timestamp/,
   )
 })
+
+test('a query that is in order and plain is verified as it came; what differs from that is verified all the same', () => {
+  const plain = [
+    'auth_key=278d425bdf160c739803',
+    'auth_timestamp=1353088179',
+    'auth_version=1.0',
+    'body_md5=ec365a775a4cd0599faeb73354201b6f',
+    'auth_signature=da454824c97ba181a32ccc17a72625ba02771f50b50e1e7430e47a1f3f457e6c',
+  ]
+  const verify = (pairs: string[], given: Uint8Array = body) =>
+    verifyRequest(app, { ...request, query: pairs.join('&'), body: given }, now)
+  expect(verify(plain)).toBeUndefined()
+  expect(verify([...plain].reverse())).toBeUndefined()
+  expect(verify(plain.map((pair) => pair.replace('auth_key', 'AUTH%5Fkey')))).toBeUndefined()
+  expect(verify([...plain, ''])).toBeUndefined()
+
+  expect(verify(plain, Buffer.alloc(0))).toMatch(/^Invalid body_md5/)
+  expect(verify(plain.filter((pair) => !pair.startsWith('body_md5')))).toMatch(/^Missing body_md5/)
+  expect(verify(plain.map((pair) => pair.replace('803', '804')))).toMatch(/^Invalid auth_key/)
+  expect(verify(plain.map((pair) => pair.replace('179', '180')))).toMatch(/^Invalid signature/)
+  expect(verify(plain.map((pair) => pair.replace('7e6c', '7e6d')))).toMatch(/^Invalid signature/)
+  expect(verify(plain.map((pair) => pair.replace('7e6c', '7e6C')))).toMatch(/^Invalid signature/)
+  expect(verify(plain.slice(0, -1))).toMatch(/^Invalid signature/)
+  expect(verify([...plain, 'name=x'])).toMatch(/^Invalid signature/)
+})
+
+test('a request without a body needs no digest', () => {
+  expect(verifyRequest(app, signed([]), now)).toBeUndefined()
+  const digest = 'body_md5=d41d8cd98f00b204e9800998ecf8427e'
+  const text = `POST\n/apps/3/events\nauth_key=${app.key}&auth_timestamp=1353088179&auth_version=1.0&${digest}`
+  const signature = createHmac('sha256', app.secret).update(text).digest('hex')
+  const query = `auth_key=${app.key}&auth_timestamp=1353088179&auth_version=1.0&${digest}&auth_signature=${signature}`
+  expect(verifyRequest(app, { ...request, query, body: Buffer.alloc(0) }, now)).toBeUndefined()
+})
+
+test('another path that the client may have signed is asked for only where the one that arrived was not', () => {
+  const others = (paths: string[]) => {
+    const asked = { times: 0 }
+    const otherPaths = () => {
+      asked.times += 1
+      return paths
+    }
+    return { asked, otherPaths }
+  }
+  const arrived = others(['/ws/apps/3/events'])
+  expect(verifyRequest(app, request, now, arrived.otherPaths)).toBeUndefined()
+  expect(arrived.asked.times).toBe(0)
+
+  const prefixed = { ...request, path: '/ws/apps/3/events' }
+  expect(verifyRequest(app, prefixed, now, others(['/x', '/apps/3/events']).otherPaths)).toBeUndefined()
+  expect(verifyRequest(app, prefixed, now, others(['/apps/4/events']).otherPaths)).toBe(
+    verifyRequest(app, prefixed, now),
+  )
+  expect(verifyRequest(app, prefixed, now)).toMatch(/^Invalid signature: .*"POST\\n\/ws\/apps\/3\/events\\nauth_key/)
+  expect(
+    verifyRequest(app, { ...prefixed, body: Buffer.from('x') }, now, others(['/apps/3/events']).otherPaths),
+  ).toMatch(/^Invalid body_md5/)
+})

@@ -1,75 +1,64 @@
-import { createHash, createHmac } from 'node:crypto'
 import PusherServer from 'pusher'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Health } from '../../schema/health.ts'
+import { plainApp } from '../../schema/pusher-apps.ts'
 import type { RawSocket } from '../support/raw-socket.ts'
 import { app, grantedSubscribe, type Started, startRealtime } from './start-realtime.ts'
 
+const shop = plainApp({ id: '4', key: 'shop-key', secret: 'shop-secret' })
+
 let server: Started
-let health: Health
 
 beforeEach(async () => {
-  health = { isReady: true, database: 'up', bus: 'up' }
-  server = await startRealtime({ health: async () => health, metricsToken: 'a-token-for-metrics' })
+  server = await startRealtime({ apps: [shop] })
 })
 
 afterEach(() => server.stop())
 
-const sdk = (options: { key?: string; secret?: string; appId?: string } = {}) =>
+const sdk = (of: { id: string; key: string; secret: string } = app) =>
   new PusherServer({
-    appId: app.id,
-    key: app.key,
-    secret: app.secret,
+    appId: of.id,
+    key: of.key,
+    secret: of.secret,
     host: '127.0.0.1',
     port: String(server.port),
     useTLS: false,
-    ...options,
   })
 
-/** Sends a signed request as curl users do; returns status, body and content type. */
-const send = async (
-  body: string | Uint8Array,
-  { params = [], path = '/apps/3/events', method = 'POST', timestamp = Math.floor(Date.now() / 1000) } = {} as {
-    params?: [string, string][]
-    path?: string
-    method?: string
-    timestamp?: number
-  },
-) => {
-  const bytes = Buffer.from(body)
-  const signed: [string, string][] = [
-    ['auth_key', app.key],
-    ['auth_timestamp', String(timestamp)],
-    ['auth_version', '1.0'],
-    ...params,
-  ]
-  if (bytes.length > 0) signed.push(['body_md5', createHash('md5').update(bytes).digest('hex')])
-  signed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
-  const text = `${method}\n${path}\n${signed.map((pair) => pair.join('=')).join('&')}`
-  const signature = createHmac('sha256', app.secret).update(text).digest('hex')
-  const query = [...signed, ['auth_signature', signature]]
-    .map((pair) => pair.map(encodeURIComponent).join('='))
-    .join('&')
-  const response = await fetch(server.url(`${path}?${query}`), { method, ...(bytes.length > 0 && { body: bytes }) })
-  return { status: response.status, body: await response.text(), type: response.headers.get('content-type') }
-}
-
-const plain = (status: number, body: unknown) => ({ status, body, type: 'text/plain; charset=utf-8' })
-const good = { status: 200, body: '{}', type: 'application/json' }
-
-const listener = async (...channels: string[]): Promise<{ socket: RawSocket; id: string }> => {
-  const connected = await server.connect()
+/** Opens a socket that is on channels; on presence channels as a user. */
+const listener = async (
+  channels: string[],
+  { user = 'ada', of = app }: { user?: string; of?: { id: string; key: string; secret: string } } = {},
+): Promise<{ socket: RawSocket; id: string }> => {
+  const connected = await server.connect(of.key)
   for (const channel of channels) {
-    connected.socket.send({ event: 'pusher:subscribe', data: { channel } })
+    const isPresence = channel.startsWith('presence-')
+    const granted = /^(private|presence)-/.test(channel)
+      ? sdk(of).authorizeChannel(connected.id, channel, ...(isPresence ? [{ user_id: user }] : []))
+      : {}
+    connected.socket.send({ event: 'pusher:subscribe', data: { channel, ...granted } })
     await connected.socket.waitFor('pusher_internal:subscription_succeeded', channel)
   }
   return connected
 }
 
-describe('publishing with the official SDK', () => {
-  test('is answered with exactly {}, and heard by every subscriber of the channel', async () => {
-    const first = await listener('orders')
-    const second = await listener('orders')
+/** Opens a socket that is signed in as a user. */
+const signIn = async (user: string): Promise<RawSocket> => {
+  const { socket, id } = await server.connect()
+  socket.send({ event: 'pusher:signin', data: sdk().authenticateUser(id, { id: user }) })
+  await socket.waitFor('pusher:signin_success')
+  const channel = `#server-to-user-${user}`
+  socket.send({ event: 'pusher:subscribe', data: { channel, auth: '' } })
+  await socket.waitFor('pusher_internal:subscription_succeeded', channel)
+  return socket
+}
+
+const get = async (path: string, params: Record<string, string> = {}): Promise<unknown> =>
+  JSON.parse(await (await sdk().get({ path, params })).text())
+
+describe('an event published with the official SDK', () => {
+  test('is heard by every subscriber of the channel', async () => {
+    const first = await listener(['orders'])
+    const second = await listener(['orders'])
     const response = await sdk().trigger('orders', 'order.new', { id: 1, text: 'ü "quoted"\n' })
     expect(response.status).toBe(200)
     expect(await response.text()).toBe('{}')
@@ -79,16 +68,28 @@ describe('publishing with the official SDK', () => {
   })
 
   test('reaches several channels, each once, and no other', async () => {
-    const { socket } = await listener('a', 'b', 'c')
-    await sdk().trigger(['a', 'b', 'a'], 'e', 'text')
+    const { socket } = await listener(['a', 'private-b', 'c'])
+    await sdk().trigger(['a', 'private-b', 'a'], 'e', 'text')
     expect(await socket.next()).toEqual({ event: 'e', channel: 'a', data: 'text' })
-    expect(await socket.next()).toEqual({ event: 'e', channel: 'b', data: 'text' })
+    expect(await socket.next()).toEqual({ event: 'e', channel: 'private-b', data: 'text' })
     expect(await socket.settle()).toEqual([])
   })
 
+  test('is heard in the order of its batch', async () => {
+    const { socket } = await listener(['a', 'b'])
+    await sdk().triggerBatch([
+      { name: 'one', channel: 'a', data: '' },
+      { name: 'two', channel: 'b', data: { n: 2 } },
+      { name: 'three', channel: 'a', data: '3' },
+    ])
+    expect(await socket.next()).toEqual({ event: 'one', channel: 'a', data: '' })
+    expect(await socket.next()).toEqual({ event: 'two', channel: 'b', data: '{"n":2}' })
+    expect(await socket.next()).toEqual({ event: 'three', channel: 'a', data: '3' })
+  })
+
   test('spares the socket that is named, on every channel, and no other', async () => {
-    const sender = await listener('a', 'b')
-    const other = await listener('a', 'b')
+    const sender = await listener(['a', 'b'])
+    const other = await listener(['a', 'b'])
     await sdk().trigger(['a', 'b'], 'e', 'text', { socket_id: sender.id })
     expect(await other.socket.next()).toEqual({ event: 'e', channel: 'a', data: 'text' })
     expect(await other.socket.next()).toEqual({ event: 'e', channel: 'b', data: 'text' })
@@ -99,8 +100,8 @@ describe('publishing with the official SDK', () => {
   })
 
   test('spares a socket that is not on the channel without forgetting those who are', async () => {
-    const outsider = await listener('a')
-    const { socket } = await listener('b')
+    const outsider = await listener(['a'])
+    const { socket } = await listener(['b'])
     await sdk().trigger('b', 'e', 'text', { socket_id: outsider.id })
     expect(await socket.next()).toEqual({ event: 'e', channel: 'b', data: 'text' })
   })
@@ -113,144 +114,87 @@ describe('publishing with the official SDK', () => {
     expect(await socket.next()).toEqual({ event: 'custom', channel: 'private-conv-cnv_1', data: '{}' })
   })
 
-  test('is refused with another secret, another key or for another app', async () => {
-    const { socket } = await listener('a')
-    await expect(sdk({ secret: 'wrong' }).trigger('a', 'e', '')).rejects.toMatchObject({
-      status: 401,
-      body: expect.stringMatching(/^Invalid signature/),
-    })
-    await expect(sdk({ key: 'wrong' }).trigger('a', 'e', '')).rejects.toMatchObject({ status: 401 })
-    await expect(sdk({ appId: '4' }).trigger('a', 'e', '')).rejects.toMatchObject({
-      status: 404,
-      body: 'There is no app 4',
-    })
-    expect(await socket.settle()).toEqual([])
+  test('is heard in its own app alone', async () => {
+    const ours = await listener(['a'])
+    const theirs = await listener(['a'], { of: shop })
+    await sdk(shop).trigger('a', 'e', 'for the shop')
+    expect(await theirs.socket.next()).toEqual({ event: 'e', channel: 'a', data: 'for the shop' })
+    await expect(sdk({ ...shop, id: app.id }).trigger('a', 'e', '')).rejects.toMatchObject({ status: 401 })
+    expect(await ours.socket.settle()).toEqual([])
   })
 })
 
-describe('publishing by hand', () => {
-  test('data is relayed as the string it is; what is no string is written as JSON once', async () => {
-    const { socket } = await listener('a')
-    for (const [data, heard] of [
-      ['', ''],
-      ['{"a": 1}', '{"a": 1}'],
-      [{ a: 1 }, '{"a":1}'],
-      [0, '0'],
-      [null, 'null'],
-    ]) {
-      expect(await send(JSON.stringify({ name: 'e', channel: 'a', data }))).toEqual(good)
-      expect(await socket.next()).toEqual({ event: 'e', channel: 'a', data: heard })
-    }
+describe('a user', () => {
+  test('hears what is sent to that user, on every socket; another does not', async () => {
+    const [first, second, other] = [await signIn('ada@shop'), await signIn('ada@shop'), await signIn('bob')]
+    await sdk().sendToUser('ada@shop', 'e', { a: 1 })
+    const frame = { event: 'e', channel: '#server-to-user-ada@shop', data: '{"a":1}' }
+    expect(await first.next()).toEqual(frame)
+    expect(await second.next()).toEqual(frame)
+    expect(await other.settle()).toEqual([])
   })
 
-  test('everything may be said in the query', async () => {
-    const a = await listener('a')
-    const b = await listener('b')
-    const params: [string, string][] = [
-      ['channels[]', 'b'],
-      ['channels[]', 'a'],
-      ['data', '{"a": "ü+&="}'],
-      ['name', 'e f'],
-      ['socket_id', a.id],
-    ]
-    expect(await send('', { params })).toEqual(good)
-    expect(await b.socket.next()).toEqual({ event: 'e f', channel: 'b', data: '{"a": "ü+&="}' })
-    expect(await a.socket.settle()).toEqual([])
-    expect(
-      await send('', {
-        params: [
-          ['channel', 'a'],
-          ['data', 'd'],
-          ['name', 'e'],
-        ],
-      }),
-    ).toEqual(good)
-    expect(await a.socket.next()).toEqual({ event: 'e', channel: 'a', data: 'd' })
-  })
-
-  test.each([
-    ['not JSON', 'The body is not a JSON object'],
-    ['[]', 'The body is not a JSON object'],
-    ['null', 'The body is not a JSON object'],
-    [Buffer.from([0xff, 0xfe]), 'The body is not a JSON object'],
-    ['{"channel":"a","data":""}', 'name: must be a string'],
-    ['{"name":"","channel":"a","data":""}', 'name: must not be empty'],
-    [JSON.stringify({ name: 'e'.repeat(201), channel: 'a', data: '' }), 'name: must have at most 200 characters'],
-    ['{"name":"e","channel":"a"}', 'data: is required'],
-    ['{"name":"e","data":""}', 'channels: at least one is required'],
-    ['{"name":"e","data":"","channels":[]}', 'channels: at least one is required'],
-    ['{"name":"e","data":"","channels":"a"}', 'channels: must be an array of channel names'],
-    ['{"name":"e","data":"","channels":["a b"]}', 'channels.0: is not a channel name'],
-    ['{"name":"e","data":"","channel":7}', 'channel: must be a string'],
-    ['{"name":"e","data":"","channel":"a","socket_id":"me"}', 'socket_id: must look like 123.456'],
-    [
-      JSON.stringify({ name: 'e', data: '', channels: Array.from({ length: 101 }, (_, n) => `c${n}`) }),
-      'channels: has more than 100 channels',
-    ],
-  ])('%s is refused with 400 and a text that names the field', async (body, text) => {
-    expect(await send(body)).toEqual(plain(400, text))
-  })
-
-  test('data of 10 kB is taken, a byte more is refused with 413', async () => {
-    const event = (data: string) => JSON.stringify({ name: 'e', channel: 'a', data })
-    expect(await send(event('x'.repeat(10240)))).toEqual(good)
-    expect(await send(event('x'.repeat(10241)))).toEqual(plain(413, 'data: has 10241 bytes, 10240 are allowed'))
-    expect(await send(event('ü'.repeat(5121)))).toEqual(plain(413, 'data: has 10242 bytes, 10240 are allowed'))
-  })
-
-  test('a body of more than 1 MiB is refused with 413', async () => {
-    expect(await send('x'.repeat(1024 * 1024 + 1))).toEqual(plain(413, 'The body is larger than 1048576 bytes'))
-    expect((await send('x'.repeat(4 * 1024 * 1024))).status).toBe(413)
-    expect((await send('x'.repeat(1024 * 1024))).status).toBe(400)
-  })
-
-  test('a request without a signature, and one that is ten minutes old, are refused with 401', async () => {
-    const unsigned = await fetch(server.url('/apps/3/events'), { method: 'POST', body: '{}' })
-    expect(unsigned.status).toBe(401)
-    expect(await unsigned.text()).toBe('Invalid auth_key: it is missing or not the key of this app')
-    const timestamp = Math.floor(Date.now() / 1000) - 602
-    expect(await send('{}', { timestamp })).toEqual(plain(401, expect.stringMatching(/^Timestamp expired/)))
-  })
-
-  test('another method is refused with 405 and the one that is allowed, another route with 404', async () => {
-    for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']) {
-      const response = await fetch(server.url('/apps/3/events'), { method })
-      expect([method, response.status, response.headers.get('allow')]).toEqual([method, 405, 'POST'])
-    }
-    for (const path of ['/', '/apps', '/apps/3', '/apps/3/events/', '/apps/3/eventsx', `/app/${app.key}`]) {
-      expect([path, (await fetch(server.url(path))).status]).toEqual([path, 404])
-    }
+  test('is cut from every socket when the connections are terminated; another is not', async () => {
+    const [first, second, other] = [await signIn('ada@shop'), await signIn('ada@shop'), await signIn('bob')]
+    const response = await sdk().terminateUserConnections('ada@shop')
+    expect(await response.text()).toBe('{}')
+    expect((await first.closed).code).toBe(4009)
+    expect((await second.closed).code).toBe(4009)
+    await sdk().sendToUser('bob', 'e', '')
+    expect(await other.next()).toMatchObject({ event: 'e' })
   })
 })
 
-describe('the probes', () => {
-  const get = async (path: string, method = 'GET') => {
-    const response = await fetch(server.url(path), { method })
-    return { status: response.status, body: await response.text(), type: response.headers.get('content-type') }
-  }
+test('the channels, their counts and their users are those of the sockets that are there', async () => {
+  await signIn('ada')
+  const first = await listener(['presence-a', 'orders'], { user: 'ada' })
+  await listener(['presence-a'], { user: 'ada' })
+  await listener(['presence-a', 'private-cache-b'], { user: 'bob' })
 
-  test('the process is up', async () => {
-    expect(await get('/up')).toEqual({ status: 200, body: '{"status":"up"}', type: 'application/json' })
-    expect((await get('/up', 'HEAD')).status).toBe(200)
-    expect((await get('/up', 'POST')).status).toBe(405)
+  expect(await get('/channels')).toEqual({ channels: { 'presence-a': {}, orders: {}, 'private-cache-b': {} } })
+  expect(await get('/channels', { filter_by_prefix: 'presence-', info: 'user_count,subscription_count' })).toEqual({
+    channels: { 'presence-a': { user_count: 2, subscription_count: 3 } },
+  })
+  expect(await get('/channels/presence-a', { info: 'user_count,subscription_count' })).toEqual({
+    occupied: true,
+    user_count: 2,
+    subscription_count: 3,
+  })
+  expect(await get('/channels/presence-a/users')).toEqual({ users: [{ id: 'ada' }, { id: 'bob' }] })
+  const answer = await sdk().trigger(['presence-a', 'orders'], 'e', '', { info: 'user_count,subscription_count' })
+  expect(JSON.parse(await answer.text())).toEqual({
+    channels: { 'presence-a': { user_count: 2, subscription_count: 3 }, orders: { subscription_count: 1 } },
   })
 
-  test('it is ready when it says so, not when it says no, and tells how its parts are', async () => {
-    const type = 'application/json'
-    const ready = '{"status":"ready","database":"up","bus":"up"}'
-    expect(await get('/ready')).toEqual({ status: 200, body: ready, type })
-    health = { isReady: true, database: 'up', bus: 'down' }
-    expect(await get('/ready')).toEqual({ status: 200, body: '{"status":"ready","database":"up","bus":"down"}', type })
-    health = { isReady: false, bus: 'down' }
-    expect(await get('/ready')).toEqual({ status: 503, body: '{"status":"not ready","bus":"down"}', type })
+  first.socket.send({ event: 'pusher:unsubscribe', data: { channel: 'orders' } })
+  first.socket.send({ event: 'pusher:ping', data: {} })
+  await first.socket.waitFor('pusher:pong')
+  expect(await get('/channels/orders', { info: 'subscription_count' })).toEqual({
+    occupied: false,
+    subscription_count: 0,
   })
+})
 
-  test('this machine reads the metrics; who asks through a proxy needs the token', async () => {
-    const read = (headers: Record<string, string>) => fetch(server.url('/metrics'), { headers })
-    expect(await (await read({})).text()).toMatch(/^hubbub_sockets 0$/m)
-    const forwarded = { 'X-Forwarded-For': '203.0.113.9' }
-    expect((await read(forwarded)).status).toBe(404)
-    expect((await read({ ...forwarded, Authorization: 'Bearer another-token' })).status).toBe(404)
-    expect((await read({ ...forwarded, Authorization: 'Bearer a-token-for-metrics' })).status).toBe(200)
+test('what was triggered on a cache channel last is told to who asks, and to who comes later', async () => {
+  await listener(['cache-a'])
+  expect(await get('/channels/cache-a', { info: 'cache' })).toEqual({ occupied: true, cache: null })
+  await sdk().trigger('cache-a', 'e', 'first')
+  await sdk().trigger('cache-a', 'e', 'last')
+  expect(await get('/channels/cache-a', { info: 'cache' })).toEqual({
+    occupied: true,
+    cache: { data: 'last', ttl: expect.any(Number) },
   })
+  const { socket } = await listener(['cache-a'])
+  expect(await socket.next()).toEqual({ event: 'e', channel: 'cache-a', data: 'last' })
+})
+
+test('what an app publishes, and is refused, is among the metrics', async () => {
+  await sdk().trigger(['a', 'b'], 'e', '')
+  await sdk()
+    .trigger('a', 'e', 'x'.repeat(10241))
+    .catch(() => undefined)
+  const metrics = await (await fetch(server.url('/metrics'))).text()
+  expect(metrics).toMatch(/^hubbub_sockets\b.* 0$/m)
+  expect(metrics).toMatch(/published\w*\{[^}]*app="3"[^}]*\} 2$/m)
+  expect(metrics).toMatch(/\{[^}]*app="3"[^}]*"413"[^}]*\} 1$|\{[^}]*"413"[^}]*app="3"[^}]*\} 1$/m)
 })
