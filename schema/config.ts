@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { StartError } from './errors.ts'
+import { privateHosts } from './outbound.ts'
 
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => {
   const error = `must be a whole number ${max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`}`
@@ -20,6 +21,12 @@ const roleList = z
   .pipe(z.array(z.enum(roles, { error: ({ input }) => `${input} is not one of ${roles.join(', ')}` })))
 
 const trusted = z.union([z.enum(['loopback', 'linklocal', 'uniquelocal']), z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
+
+// A path that a client sends as it is: without dot segments, and nothing that has to be escaped.
+const pathPrefix = z
+  .string()
+  .regex(/^(\/(?!\.{1,2}(\/|$))[A-Za-z0-9._~-]+)+\/?$/, 'must be a path such as /ws, of letters, digits, . _ ~ and -')
+  .transform((path) => path.replace(/\/$/, ''))
 
 const environment = z.object({
   HOST: z.string().default('127.0.0.1'),
@@ -42,6 +49,7 @@ const environment = z.object({
     .regex(/^[A-Za-z0-9_-]+$/, 'must be letters, digits, _ or -')
     .optional(),
   PUSHER_APP_SECRET: z.string().optional(),
+  PUSHER_APPS: z.string().optional(),
   BOOTSTRAP_API_KEY: z
     .string()
     .regex(/^mr_live_[A-Za-z0-9_-]{22,200}$/, 'must be mr_live_ and at least 22 of A-Z a-z 0-9 _ -')
@@ -58,21 +66,21 @@ const environment = z.object({
     )
     .optional(),
   RATE_LIMIT_PER_MINUTE: whole(0).default(120),
+  TLS_CERT_FILE: z.string().optional(),
+  TLS_KEY_FILE: z.string().optional(),
+  REALTIME_PATH_PREFIX: pathPrefix.optional(),
+  MAX_SOCKETS_PER_IP: whole(1).optional(),
   MAX_CHANNELS_PER_SOCKET: whole(1).default(200),
   SEND_BUFFER_BYTES: whole(16_384).default(1_048_576),
+  WEBHOOK_ALLOW_PRIVATE: privateHosts.optional(),
   METRICS_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 
-export type Config = z.infer<typeof environment>
+type Given = z.infer<typeof environment>
 
-/** Variables of the design that this version does not serve; setting one must not pass in silence. */
-const later = {
-  PUSHER_APPS: 'further apps come with a later version; unset it to serve the one of the chat',
-  TLS_CERT_FILE: 'TLS comes with a later version; unset it and put a proxy in front',
-  TLS_KEY_FILE: 'TLS comes with a later version; unset it and put a proxy in front',
-  REALTIME_PATH_PREFIX: 'a path prefix comes with a later version; unset it',
-} as const
+/** What was read; `tls` are both files of the certificate of the realtime port, if it has one. */
+export type Config = Given & { tls: { certFile: string; keyFile: string } | undefined }
 
 /** Reads the configuration; a value that cannot be used is one line naming its variable. An empty value is unset. */
 export const readConfig = (env: Record<string, string | undefined>): Config => {
@@ -82,16 +90,13 @@ export const readConfig = (env: Record<string, string | undefined>): Config => {
     const issue = parsed.error.issues[0]
     throw new StartError(`${issue?.path[0]?.toString()}: ${issue?.message}`)
   }
-  for (const [variable, reason] of Object.entries(later)) {
-    if (given[variable] !== undefined) throw new StartError(`${variable}: ${reason}`)
-  }
   checkApp(parsed.data)
   checkRoles(parsed.data)
-  return parsed.data
+  return { ...parsed.data, tls: tlsOf(parsed.data) }
 }
 
 // Processes that share a chat find each other through what they are all given.
-const checkRoles = ({ ROLES, REDIS_URL, DATABASE_URL, PUSHER_APP_SECRET }: Config) => {
+const checkRoles = ({ ROLES, REDIS_URL, DATABASE_URL, PUSHER_APP_SECRET }: Given) => {
   if (ROLES.length === roles.length) return
   const apart = `ROLES: ${ROLES.join(',')} runs apart from the other roles and`
   if (REDIS_URL === undefined) throw new StartError(`${apart} needs REDIS_URL, the bus between them`)
@@ -103,7 +108,13 @@ const checkRoles = ({ ROLES, REDIS_URL, DATABASE_URL, PUSHER_APP_SECRET }: Confi
   }
 }
 
-const checkApp = ({ PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET }: Config) => {
+const tlsOf = ({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Given): Config['tls'] => {
+  if (certFile === undefined && keyFile === undefined) return undefined
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
+  throw new StartError('TLS_CERT_FILE and TLS_KEY_FILE are set together or not at all')
+}
+
+const checkApp = ({ PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET }: Given) => {
   const set = [PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET].filter((value) => value !== undefined)
   if (set.length !== 0 && set.length !== 3) {
     throw new StartError('PUSHER_APP_ID, PUSHER_APP_KEY and PUSHER_APP_SECRET are set together or not at all')

@@ -8,7 +8,7 @@ const { config, auth_endpoint, channels } = await fetch('${api}/api/v1/realtime'
 
 const seen = {}
 const pusher = new Pusher(config.key, {
-  cluster: config.cluster, wsHost: config.host, wsPort: config.port, wssPort: config.port,
+  cluster: config.cluster, wsHost: config.host, wsPort: config.port, wssPort: config.port, wsPath: config.wsPath,
   forceTLS: config.forceTLS, enabledTransports: ['ws', 'wss'],
   channelAuthorization: { endpoint: auth_endpoint, headers, paramsProvider: () => seen },
 })

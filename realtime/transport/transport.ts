@@ -1,11 +1,26 @@
 /** The seam under the sockets: what a WebSocket and HTTP server has to do for the realtime side. */
 
 import type { Logger } from '../logger.ts'
+import type { TlsFiles } from './tls.ts'
 
-/** What asked for a WebSocket. `path` and `query` are raw; `address` is an IP without a mapping prefix. */
-export type UpgradeRequest = { path: string; query: string; origin: string; address: string }
+/**
+ * What asked for a WebSocket. `path` and `query` are raw. The last two are worked out when they are read, which `open`
+ * does if anyone has to know: do not copy the whole.
+ */
+export type UpgradeRequest = {
+  readonly path: string
+  readonly query: string
+  readonly origin: string
+  /** The client's IP without a mapping prefix: what trusted proxies say it is, else where the connection comes from. */
+  readonly address: string
+  /** Whether the client came over TLS: to a trusted proxy that says so, else to this port. */
+  readonly isSecure: boolean
+}
 
-/** A whole HTTP request. `method` is in upper case; `path` and `query` are raw, `body` is bounded by the transport. */
+/**
+ * A whole HTTP request. `method` is in upper case; `path` and `query` are raw, `body` is bounded by the transport.
+ * `address` is where the connection comes from, whatever proxies say.
+ */
 export type HttpRequest = {
   method: string
   path: string
@@ -49,8 +64,23 @@ export type TransportHandlers<Owner> = {
   http(request: HttpRequest): HttpReply | Promise<HttpReply>
 }
 
-/** Makes a transport. `maxFrame` bounds what a client may send, `sendBuffer` what may wait for a slow one, in bytes. */
-export type CreateTransport = (options: { maxFrame: number; sendBuffer: number; logger: Logger }) => Transport
+/** What a transport is made of. Sizes are in bytes. */
+export type TransportOptions = {
+  /** Bounds what a client may send at once over its socket. */
+  maxFrame: number
+  /** Bounds what may wait for a slow socket. */
+  sendBuffer: number
+  /** Bounds the body of an HTTP request; 1 MiB if unset. */
+  maxBody?: number
+  /** Files of the certificate to serve TLS with; unset: no TLS. */
+  tls?: TlsFiles | undefined
+  /** Whose X-Forwarded-For and X-Forwarded-Proto count, as in TRUST_PROXY; unset: nobody's. */
+  trustProxy?: string | undefined
+  logger: Logger
+}
+
+/** Makes a transport; throws a StartError where the certificate cannot be used. */
+export type CreateTransport = (options: TransportOptions) => Transport
 
 export type Transport = {
   /** Sends a frame to every socket of a topic, except to one. */

@@ -3,13 +3,13 @@
 import type { HttpRequest as UwsRequest, HttpResponse as UwsResponse } from 'uWebSockets.js'
 import { STATUS_CODES } from 'node:http'
 import type { Logger } from '../logger.ts'
-import { internalError, maxHttpBody, tooLarge } from './http-bounds.ts'
+import { internalError, tooLarge } from './http-bounds.ts'
 import type { HttpReply, HttpRequest } from './transport.ts'
 
 type Answer = (request: HttpRequest) => HttpReply | Promise<HttpReply>
 
-/** Returns the uWS handler that asks `answer` for every request. */
-export const serveHttp = (answer: Answer, logger: Logger) => {
+/** Returns the uWS handler that asks `answer` for every request. `maxBody` is in bytes. */
+export const serveHttp = (answer: Answer, { maxBody, logger }: { maxBody: number; logger: Logger }) => {
   const afterReading = createTurnEnd()
   return (res: UwsResponse, req: UwsRequest): void => {
     let aborted = false
@@ -32,14 +32,14 @@ export const serveHttp = (answer: Answer, logger: Logger) => {
     }
     const take = (body: Uint8Array | undefined): void => {
       try {
-        const answered = body ? answer({ method, path, query, body, ...asker }) : tooLarge
+        const answered = body ? answer({ method, path, query, body, ...asker }) : tooLarge(maxBody)
         if (answered instanceof Promise) answered.then(reply).catch(failed)
         else reply(answered)
       } catch (error) {
         failed(error)
       }
     }
-    readBody(res, (body) => afterReading(() => take(body)))
+    readBody(res, maxBody, (body) => afterReading(() => take(body)))
   }
 }
 
@@ -80,18 +80,18 @@ export const addressText = (text: ArrayBuffer): string => {
 export const rawQuery = (req: UwsRequest): string => req.getQuery() ?? ''
 
 /** Hands over the body; undefined if it is too large. */
-const readBody = (res: UwsResponse, done: (body: Uint8Array | undefined) => void): void => {
+const readBody = (res: UwsResponse, maxBody: number, done: (body: Uint8Array | undefined) => void): void => {
   const chunks: Buffer[] = []
   let size = 0
   res.onData((chunk, isLast) => {
     size += chunk.byteLength
-    const fits = size <= maxHttpBody
+    const fits = size <= maxBody
     // uWS takes the chunk's memory back when this returns.
     if (fits && chunk.byteLength > 0) chunks.push(Buffer.from(Buffer.from(chunk)))
     const [only] = chunks
     if (isLast) done(fits ? (only && chunks.length === 1 ? only : Buffer.concat(chunks)) : undefined)
     // Too large a body is read to its end unseen, for a client that is cut while it writes never reads the 413.
-    else if (size > 16 * maxHttpBody) res.close()
+    else if (size > 16 * maxBody) res.close()
   })
 }
 

@@ -6,9 +6,13 @@ import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { StartError } from '../../schema/errors.ts'
 import type { Logger } from '../logger.ts'
+import { defaultMaxBody } from './http-bounds.ts'
 import { portRefusal } from './port-refusal.ts'
-import type { CreateTransport, TransportHandlers, UpgradeRequest, Wire } from './transport.ts'
-import { addressText, rawQuery, serveHttp } from './uws-http.ts'
+import { createProxies, type Listening } from './proxies.ts'
+import { readTls } from './tls.ts'
+import type { CreateTransport, TransportHandlers, Wire } from './transport.ts'
+import { addressText, serveHttp } from './uws-http.ts'
+import { UwsUpgrade } from './uws-upgrade.ts'
 
 declare module 'uWebSockets.js' {
   // Present in the addon, absent from its types.
@@ -31,9 +35,18 @@ export const loadUws = (load: (name: string) => typeof uWS = createRequire(impor
 }
 
 /** Makes a transport over uWebSockets.js. */
-export const createUwsTransport: CreateTransport = ({ maxFrame, sendBuffer, logger }) => {
+export const createUwsTransport: CreateTransport = ({
+  maxFrame,
+  sendBuffer,
+  maxBody = defaultMaxBody,
+  tls,
+  trustProxy,
+  logger,
+}) => {
   const uws = loadUws()
-  const app = uws.App()
+  const listening: Listening = { isTls: tls !== undefined, proxies: createProxies(trustProxy) }
+  if (tls) readTls(tls)
+  const app = tls ? uws.SSLApp({ cert_file_name: tls.certFile, key_file_name: tls.keyFile }) : uws.App()
   let token: us_listen_socket | undefined
 
   return {
@@ -44,8 +57,8 @@ export const createUwsTransport: CreateTransport = ({ maxFrame, sendBuffer, logg
     },
 
     listen: async (handlers, { host, port }) => {
-      app.ws('/*', behavior(handlers, { maxFrame, sendBuffer, logger }))
-      app.any('/*', serveHttp(handlers.http, logger))
+      app.ws('/*', behavior(handlers, { maxFrame, sendBuffer, listening, logger }))
+      app.any('/*', serveHttp(handlers.http, { maxBody, logger }))
       token = await new Promise<us_listen_socket | undefined>((resolve) => {
         app.listen(host, port, exclusively, (opened) => resolve(opened || undefined))
       })
@@ -69,7 +82,7 @@ export const createUwsTransport: CreateTransport = ({ maxFrame, sendBuffer, logg
 const exclusively = 1
 
 /** What uWS keeps for a socket. The owner is unset until `open` has returned. */
-type Kept<Owner> = { request: UpgradeRequest | undefined; wire: UwsWire | undefined; owner: Owner | undefined }
+type Kept<Owner> = { request: UwsUpgrade | undefined; wire: UwsWire | undefined; owner: Owner | undefined }
 
 /** One for each socket; guards the native one, which throws on any use after its close. */
 class UwsWire implements Wire {
@@ -100,6 +113,11 @@ class UwsWire implements Wire {
     if (!this.closed) this.#socket.close()
   }
 
+  /** Returns where the connection comes from. */
+  address(): string {
+    return this.closed ? '' : addressText(this.#socket.getRemoteAddressAsText())
+  }
+
   subscribe(topic: string): void {
     if (!this.closed) this.#socket.subscribe(topic)
   }
@@ -118,7 +136,12 @@ class UwsWire implements Wire {
 
 const behavior = <Owner>(
   handlers: TransportHandlers<Owner>,
-  { maxFrame, sendBuffer, logger }: { maxFrame: number; sendBuffer: number; logger: Logger },
+  {
+    maxFrame,
+    sendBuffer,
+    listening,
+    logger,
+  }: { maxFrame: number; sendBuffer: number; listening: Listening; logger: Logger },
 ): WebSocketBehavior<Kept<Owner>> => {
   // What escapes from a handler ends the process.
   const failed = (handler: string, error: unknown): void => logger.error({ err: error, handler }, 'a handler failed')
@@ -133,21 +156,13 @@ const behavior = <Owner>(
 
     upgrade: (res, req, context) => {
       res.onAborted(() => logger.debug({}, 'an upgrade was aborted'))
-      const kept: Kept<Owner> = {
-        request: {
-          path: req.getUrl(),
-          query: rawQuery(req),
-          origin: req.getHeader('origin'),
-          address: addressText(res.getRemoteAddressAsText()),
-        },
-        wire: undefined,
-        owner: undefined,
-      }
+      const kept: Kept<Owner> = { request: new UwsUpgrade(req, listening), wire: undefined, owner: undefined }
       res.upgrade(
         kept,
         req.getHeader('sec-websocket-key'),
         req.getHeader('sec-websocket-protocol'),
-        req.getHeader('sec-websocket-extensions'),
+        // The one extension there is, compression, is off.
+        '',
         context,
       )
     },
@@ -158,6 +173,7 @@ const behavior = <Owner>(
       if (request === undefined) return
       kept.request = undefined
       kept.wire = new UwsWire(socket)
+      request.wire = kept.wire
       try {
         kept.owner = handlers.open(kept.wire, request)
       } catch (error) {

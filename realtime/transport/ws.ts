@@ -1,18 +1,37 @@
 /** The transport over the `ws` package: for machines on which the addon of uWebSockets.js does not load. */
 
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer, type IncomingMessage, type ServerOptions } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { Socket as NetSocket } from 'node:net'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { defaultMaxBody } from './http-bounds.ts'
 import { portRefusal } from './port-refusal.ts'
-import type { CreateTransport, TransportHandlers } from './transport.ts'
-import { addressOf, serveNodeHttp, splitUrl } from './ws-http.ts'
+import { createProxies, type Listening } from './proxies.ts'
+import { readTls } from './tls.ts'
+import type { Transport, TransportHandlers, TransportOptions } from './transport.ts'
+import { serveNodeHttp, upgradeOf } from './ws-http.ts'
 import { type Topics, WsWire } from './ws-wire.ts'
 
 /** How often a socket is asked for a sign of life, in ms; one that was silent from one time to the next is cut. */
 const lifeTime = 60_000
 
+/** How long a client may be silent in the middle of a request or a TLS handshake, in ms: as long as under uWS. */
+const idleTime = 10_000
+
+/** How long a connection may wait for its next request, in ms: longer than the minute for which proxies keep theirs. */
+const keepAliveTime = 65_000
+
 /** Makes a transport over ws. */
-export const createWsTransport: CreateTransport = ({ maxFrame, sendBuffer, logger }) => {
+export const createWsTransport = ({
+  maxFrame,
+  sendBuffer,
+  maxBody = defaultMaxBody,
+  tls,
+  trustProxy,
+  logger,
+  idle = idleTime,
+}: TransportOptions & { idle?: number }): Transport => {
+  const listening: Listening = { isTls: tls !== undefined, proxies: createProxies(trustProxy) }
   const topics: Topics = new Map()
   const wires = new Set<WsWire>()
   const sockets = new WebSocketServer({
@@ -23,7 +42,15 @@ export const createWsTransport: CreateTransport = ({ maxFrame, sendBuffer, logge
     // One frame at a time, as uWS hands them over: what the first one set going gets its turn before the second.
     allowSynchronousEvents: false,
   })
-  const server = createServer()
+  const limits: ServerOptions = {
+    headersTimeout: idle,
+    // A body may be long, as long as something of it comes: that is what the time out of the connection is for.
+    requestTimeout: 12 * idle,
+    keepAliveTimeout: keepAliveTime,
+    connectionsCheckingInterval: Math.ceil(idle / 5),
+  }
+  const server = tls ? createSecureServer({ ...limits, ...readTls(tls), handshakeTimeout: idle }) : createServer(limits)
+  server.timeout = idle
   let asking: NodeJS.Timeout | undefined
 
   const open = <Owner>(
@@ -68,9 +95,7 @@ export const createWsTransport: CreateTransport = ({ maxFrame, sendBuffer, logge
     socket.on('error', (error) => logger.debug({ err: error }, 'a socket failed'))
     socket.on('close', (code) => wire.ended(code))
     try {
-      const { path, query } = splitUrl(incoming.url)
-      const origin = incoming.headers.origin ?? ''
-      owner = handlers.open(wire, { path, query, origin, address: addressOf(incoming) })
+      owner = handlers.open(wire, upgradeOf(incoming, listening))
     } catch (error) {
       logger.error({ err: error, handler: 'open' }, 'a handler failed')
       wire.close(1011, 'Internal error')
@@ -86,7 +111,7 @@ export const createWsTransport: CreateTransport = ({ maxFrame, sendBuffer, logge
     },
 
     listen: async (handlers, { host, port }) => {
-      server.on('request', serveNodeHttp(handlers.http, logger))
+      server.on('request', serveNodeHttp(handlers.http, { maxBody, logger }))
       server.on('upgrade', (incoming: IncomingMessage, net: NetSocket, head: Buffer) => {
         net.on('error', () => net.destroy())
         sockets.handleUpgrade(incoming, net, head, (socket) => open(handlers, socket, net, incoming))

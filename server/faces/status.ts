@@ -33,7 +33,7 @@ export const pageFace: FastifyPluginAsyncZod<{ operations: Operations; addresses
 ) => {
   app.get('/', async (request, reply) => {
     const { isReady, bus } = await operations.health()
-    const { host, port, forceTLS, key } = addresses.realtime(request)
+    const { host, port, forceTLS, key, wsPath = '' } = addresses.realtime(request)
     const api = addresses.api(request)
     const state = isReady ? 'running' : 'running, but not ready: the database cannot be reached'
     return reply
@@ -45,7 +45,7 @@ export const pageFace: FastifyPluginAsyncZod<{ operations: Operations; addresses
           rows: [
             ['REST API', `${api}/api/v1`],
             ['Channel authorizer', `${api}/api/v1/realtime/auth`],
-            ['Realtime (Pusher protocol)', `${forceTLS ? 'wss' : 'ws'}://${host}:${port}/app/${key}`],
+            ['Realtime (Pusher protocol)', `${forceTLS ? 'wss' : 'ws'}://${host}:${port}${wsPath}/app/${key}`],
             ['Health', `${api}/up, ${api}/ready, ${api}/metrics`],
           ],
           code: snippet({ api, bearer: "'Bearer mr_live_…'" }),

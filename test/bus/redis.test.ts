@@ -22,7 +22,7 @@ const startOwn = async () => {
   onTestFinished(redis.close)
   const calls = async (command: string) =>
     Number(new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await askRedis(redis.url, 'INFO', 'commandstats'))?.[1])
-  const subjects = async () => (await askRedis(redis.url, 'PUBSUB', 'CHANNELS')).match(/hubbub:\S+/g) ?? []
+  const subjects = async () => (await askRedis(redis.url, 'PUBSUB', 'CHANNELS')).match(/hubbub:(?!lag:)\S+/g) ?? []
   return { ...redis, calls, subjects }
 }
 

@@ -6,6 +6,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Api, startApi, type Topology, testApp } from '../support/api.ts'
 import { call } from '../support/http.ts'
+import { withoutUws } from '../support/program.ts'
 import type { Tenant } from '../support/tenant.ts'
 import { type Listener, listener } from './listeners.ts'
 
@@ -37,8 +38,6 @@ const say = (conversation: string, content: string, kind: 'agent' | 'note' = 'ag
     headers: asAgent(),
     body: { content, kind },
   })
-
-const withoutUws = { NODE_OPTIONS: `--import ${new URL('../support/without-uws.mjs', import.meta.url).href}` }
 
 const topologies: [string, Topology, Record<string, string>][] = [
   ['in one process', 'whole', {}],

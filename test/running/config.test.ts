@@ -1,6 +1,7 @@
 /** What cannot work is said in one line that names the variable, before anything is made. */
 
 import { expect, it } from 'vitest'
+import { readConfig } from '../../schema/config.ts'
 import { freshDatabase } from '../support/database.ts'
 import { makePlace, printedKey, startForTest, takePort } from '../support/place.ts'
 import { emptyDatabase, runOn } from '../support/postgres.ts'
@@ -28,8 +29,10 @@ it.each([
   ['REDIS_URL', { REDIS_URL: 'redis://127.0.0.1:1' }],
   ['REDIS_URL', { REDIS_URL: 'redis://127.0.0.1:7001,redis://127.0.0.1:7002' }],
   ['METRICS_TOKEN', { METRICS_TOKEN: 'short' }],
-  ['TLS_CERT_FILE', { TLS_CERT_FILE: 'cert.pem' }],
-  ['PUSHER_APPS', { PUSHER_APPS: 'apps.json' }],
+  ['TLS_KEY_FILE', { TLS_CERT_FILE: 'cert.pem' }],
+  ['TLS_CERT_FILE', { TLS_KEY_FILE: 'key.pem' }],
+  ['REALTIME_PATH_PREFIX', { REALTIME_PATH_PREFIX: 'ws' }],
+  ['MAX_SOCKETS_PER_IP', { MAX_SOCKETS_PER_IP: '0' }],
   ['BOOTSTRAP_API_KEY', { BOOTSTRAP_API_KEY: 'secret' }],
   ['BOOTSTRAP_API_KEY', { BOOTSTRAP_API_KEY: `mr_live_${'x'.repeat(21)}` }],
   ['RATE_LIMIT_PER_MINUTE', { RATE_LIMIT_PER_MINUTE: '-1' }],
@@ -47,6 +50,44 @@ it.each([
   const line = await failToStart({ DATA_DIR: await makePlace(), ...env })
   expect(line).toContain(variable)
   expect(line).not.toContain('mr_live_x')
+})
+
+it('files that are not there: the certificate, or the apps', async () => {
+  const env = { DATABASE_URL: await emptyDatabase(), DATA_DIR: await makePlace() }
+  const tls = { TLS_CERT_FILE: 'no-cert.pem', TLS_KEY_FILE: 'no-key.pem' }
+  expect(await failToStart({ ...env, ...tls })).toContain('TLS_CERT_FILE: no-cert.pem cannot be read (ENOENT)')
+  const apps = { PUSHER_APPS: 'no-apps.json' }
+  expect(await failToStart({ ...env, ...apps })).toContain('PUSHER_APPS: no-apps.json cannot be read (ENOENT)')
+})
+
+it.each([
+  ['/ws', '/ws'],
+  ['/ws/', '/ws'],
+  ['/live/v1.0~a-b_c', '/live/v1.0~a-b_c'],
+  ['', undefined],
+])('REALTIME_PATH_PREFIX may be %o, which is %o', (REALTIME_PATH_PREFIX, expected) => {
+  expect(readConfig({ REALTIME_PATH_PREFIX }).REALTIME_PATH_PREFIX).toBe(expected)
+})
+
+it.each(['/', '//', '/a//b', '/a/../b', '/.', '/a b', '/ä', '/a?b', '/%61', '/ws//', 'https://x/ws'])(
+  'REALTIME_PATH_PREFIX may not be %o',
+  (REALTIME_PATH_PREFIX) => {
+    expect(() => readConfig({ REALTIME_PATH_PREFIX })).toThrow(/^REALTIME_PATH_PREFIX: must be a path such as \/ws/)
+  },
+)
+
+it('a certificate and its key are one thing; without both there is none', () => {
+  const { tls } = readConfig({ TLS_CERT_FILE: 'cert.pem', TLS_KEY_FILE: 'key.pem' })
+  expect(tls).toEqual({ certFile: 'cert.pem', keyFile: 'key.pem' })
+  expect(readConfig({}).tls).toBeUndefined()
+})
+
+it('sockets have no limit for an address unless one is set', () => {
+  expect(readConfig({ MAX_SOCKETS_PER_IP: '20' }).MAX_SOCKETS_PER_IP).toBe(20)
+  expect(readConfig({}).MAX_SOCKETS_PER_IP).toBeUndefined()
+  for (const MAX_SOCKETS_PER_IP of ['0', '-1', '1.5', 'many']) {
+    expect(() => readConfig({ MAX_SOCKETS_PER_IP })).toThrow('MAX_SOCKETS_PER_IP: must be a whole number of at least 1')
+  }
 })
 
 it('a proxy that is none, or a host that is not this machine', async () => {

@@ -23,6 +23,9 @@ export type Program = {
   kill(): Promise<void>
 }
 
+/** What it is started with on a machine where the addon of uWebSockets.js does not load. */
+export const withoutUws = { NODE_OPTIONS: `--import ${new URL('./without-uws.mjs', import.meta.url).href}` }
+
 /** Starts the program on free ports and returns when it has printed its addresses. */
 export const startProgram = async (env: Record<string, string>): Promise<Program> => {
   const { child, output, exited } = spawnProgram(['start'], { PORT: '0', REALTIME_PORT: '0', ...env })
@@ -38,7 +41,7 @@ export const startProgram = async (env: Record<string, string>): Promise<Program
   return {
     child,
     api: shown(/^ +REST API +(\S+)\/api\/v1$/m),
-    realtimePort: Number(shown(/^ +Realtime +ws:\/\/[^:]+:(\d+)$/m)),
+    realtimePort: Number(shown(/^ +Realtime +wss?:\/\/[^:]+:(\d+)$/m)),
     probes: shown(/^ +Worker +(\S+)\/ready$/m),
     output,
     stop: async () => {

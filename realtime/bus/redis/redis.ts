@@ -7,12 +7,16 @@ import { readRedisAddress } from '../../redis/address.ts'
 import { createRedisLink } from '../../redis/link.ts'
 import { within } from '../../within.ts'
 import type { Bus, BusListener } from '../bus.ts'
+import { createLagWatch, probeSign } from './lag.ts'
 import { createRedisSender } from './sender.ts'
 import { openRedis } from './start.ts'
 import { createRedisSubjects } from './subjects.ts'
 
 /** How many characters of a message say which process it came from. */
 const signLength = 8
+
+/** The sign of what no process published: every process receives it. A point is in no process's sign. */
+export const unsigned = '.'.repeat(signLength)
 
 /** How long closing waits for what was published last, in ms. */
 const farewell = 2000
@@ -31,7 +35,7 @@ export const createRedisBus = async ({
 }: {
   url: string
   listener: BusListener
-  metrics: Pick<Metrics, 'busUp' | 'busReturns' | 'busPublished' | 'busDropped' | 'busReceived'>
+  metrics: Pick<Metrics, 'busUp' | 'busLag' | 'busReturns' | 'busPublished' | 'busDropped' | 'busReceived'>
   logger: Logger
   prefix?: string
 }): Promise<Bus> => {
@@ -49,6 +53,7 @@ export const createRedisBus = async ({
     address,
     name: 'hubbub-subscribe',
     onReady: async () => {
+      lag.listen()
       hears = (await subjects.askAgain()) && subscriber.isReady()
       if (!hears || !watch.look()) return
       metrics.busReturns.inc()
@@ -61,6 +66,7 @@ export const createRedisBus = async ({
   })
   const sender = createRedisSender(publisher, metrics)
   const subjects = createRedisSubjects(subscriber, nameOf)
+  const lag = createLagWatch({ publisher, subscriber, name: nameOf(`lag:${sign}`), busLag: metrics.busLag })
 
   const guard = (act: () => void, subject?: string): void => {
     try {
@@ -76,11 +82,14 @@ export const createRedisBus = async ({
   await openRedis({ address, publisher, subscriber, probe: nameOf(`probe:${sign}`) })
   subscriber.client.on('messageBuffer', (name: Buffer, message: Buffer) => {
     // What this process sent was received when it was published.
-    if (message.toString('latin1', 0, signLength) === sign) return
+    const signed = message.toString('latin1', 0, signLength)
+    if (signed === sign) return
+    if (signed === probeSign) return lag.returned(message)
     metrics.busReceived.inc()
     receive(name.toString('utf8', nameStart), message.toString('utf8', signLength))
   })
   watch.start()
+  lag.start()
 
   return {
     publish: (subject, message) => {
@@ -93,6 +102,7 @@ export const createRedisBus = async ({
     isUp,
     close: async () => {
       watch.end()
+      lag.end()
       subjects.close()
       await within(sender.settle(), farewell)
       publisher.close()
