@@ -81,3 +81,6 @@ export const countPause = 5000
 
 /** For how long the last event of a cache channel is kept, in seconds. */
 export const cacheLifetime = 30 * 60
+
+/** For how long a cached event that was missed is not told to be missed again, in seconds. */
+export const missedPause = 10
