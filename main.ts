@@ -4,11 +4,15 @@
 import type { Bus, BusListener } from './realtime/bus/bus.ts'
 import { createMemoryBus } from './realtime/bus/memory.ts'
 import { createRedisBus } from './realtime/bus/redis/redis.ts'
+import type { Logger } from './realtime/logger.ts'
 import { createMetrics, type Metrics } from './realtime/metrics.ts'
-import { createRealtime } from './realtime/realtime.ts'
+import { createRealtime, policyOf, type Realtime } from './realtime/realtime.ts'
+import { createMemoryRoster } from './realtime/roster/memory.ts'
+import { createRedisRoster } from './realtime/roster/redis/redis.ts'
+import type { Roster, RosterListener } from './realtime/roster/roster.ts'
 import { type Config, type Role, readConfig } from './schema/config.ts'
 import { HubbubError, StartError } from './schema/errors.ts'
-import type { Health } from './schema/health.ts'
+import type { Health, Operations } from './schema/health.ts'
 import { readCommand, UsageError, usage } from './server/commands.ts'
 import type { Database } from './server/db/database.ts'
 import { isAnswering } from './server/db/is-answering.ts'
@@ -25,6 +29,8 @@ import { startSortingSearch } from './server/jobs/sort-search.ts'
 import { watchKeyChanges } from './server/key-changes.ts'
 import { createLogger } from './server/logger.ts'
 import { open } from './server/open.ts'
+import { createPost } from './server/outbound/post.ts'
+import { type PusherApps, readPusherApps } from './server/pusher-apps.ts'
 import { createProbes, createServer, listenOn } from './server/server.ts'
 import { closeOnSignal } from './server/signals.ts'
 
@@ -46,7 +52,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   const { HOST: host } = config
   const runs = (role: Role): boolean => config.ROLES.includes(role)
   const logger = createLogger(config.LOG_LEVEL)
-  const metrics = createMetrics()
+  const metrics = createMetrics({ ofProcess: true })
   const onExit = (line: string) => {
     logger.fatal(line)
     process.exit(1)
@@ -66,18 +72,10 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
     metricsToken: config.METRICS_TOKEN,
   }
 
-  const realtime = runs('realtime')
-    ? createRealtime({
-        app,
-        bus,
-        log: database && eventLog(database),
-        operations,
-        metrics,
-        logger,
-        limits: { channelsPerSocket: config.MAX_CHANNELS_PER_SOCKET, sendBuffer: config.SEND_BUFFER_BYTES },
-      })
+  const pusherApps = readPusherApps(config.PUSHER_APPS, app)
+  const realtime: Realtime | undefined = runs('realtime')
+    ? await openRealtime({ config, database, pusherApps, bus, operations, metrics, logger }, opened)
     : undefined
-  if (realtime) opened.push(realtime.close)
 
   const context = database && { sql: database.sql, bus }
   const keys = createKeyCache(async (text) => context && (await findKey(context.sql, text)))
@@ -104,6 +102,8 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
             realtimePublicUrl: config.REALTIME_PUBLIC_URL,
             realtimePort: realtimePort ?? config.REALTIME_PORT,
             appKey: app.key,
+            hasTls: config.tls !== undefined,
+            pathPrefix: config.REALTIME_PATH_PREFIX,
           }),
           pusherApp: app,
           operations,
@@ -125,7 +125,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   const addresses = {
     api: rest && base,
     probes: rest ? undefined : base,
-    realtime: realtime && (config.REALTIME_PUBLIC_URL ?? `ws://${shown}:${realtimePort}`),
+    realtime: realtime && (config.REALTIME_PUBLIC_URL ?? `${config.tls ? 'wss' : 'ws'}://${shown}:${realtimePort}`),
     appId: app.id,
     appKey: app.key,
   }
@@ -143,9 +143,66 @@ const healthOf = async (database: Database | undefined, bus: Bus, draining: bool
   }
 }
 
+const openRealtime = async (
+  {
+    config,
+    database,
+    pusherApps: { chat, apps },
+    bus,
+    operations,
+    metrics,
+    logger,
+  }: {
+    config: Config
+    database: Database | undefined
+    pusherApps: PusherApps
+    bus: Bus
+    operations: Operations
+    metrics: Metrics
+    logger: Logger
+  },
+  opened: (() => unknown)[],
+): Promise<Realtime> => {
+  const listener: RosterListener = {
+    changed: (...told) => realtime.roster.changed(...told),
+    turned: (...told) => realtime.roster.turned(...told),
+    counted: (...told) => realtime.roster.counted(...told),
+    noticed: (...told) => realtime.roster.noticed(...told),
+    returned: () => realtime.roster.returned(),
+  }
+  const roster = await openRoster(config, { policyOf: policyOf([chat, ...apps]), listener, logger })
+  opened.push(roster.close)
+  const { post, close } = createPost({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE ?? [] })
+  opened.push(close)
+  const realtime = createRealtime({
+    chat,
+    apps,
+    bus,
+    roster,
+    log: database && eventLog(database),
+    post,
+    operations,
+    metrics,
+    logger,
+    access: { tls: config.tls, trustProxy: config.TRUST_PROXY, pathPrefix: config.REALTIME_PATH_PREFIX },
+    limits: {
+      channelsPerSocket: config.MAX_CHANNELS_PER_SOCKET,
+      sendBuffer: config.SEND_BUFFER_BYTES,
+      socketsPerIp: config.MAX_SOCKETS_PER_IP,
+    },
+  })
+  opened.push(realtime.close)
+  return realtime
+}
+
+const openRoster = async (
+  { REDIS_URL: url }: Config,
+  deps: { policyOf: ReturnType<typeof policyOf>; listener: RosterListener; logger: Logger },
+): Promise<Roster> => (url === undefined ? createMemoryRoster(deps) : await createRedisRoster({ url, ...deps }))
+
 const openBus = async (
   { REDIS_URL: url }: Config,
-  deps: { listener: BusListener; metrics: Metrics; logger: ReturnType<typeof createLogger> },
+  deps: { listener: BusListener; metrics: Metrics; logger: Logger },
 ): Promise<Bus> => {
   if (url !== undefined) return await createRedisBus({ url, ...deps })
   deps.metrics.busUp.set(1)

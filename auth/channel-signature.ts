@@ -1,4 +1,4 @@
-/** Signatures of subscriptions: who holds an app's secret may let a socket into a channel. */
+/** Signatures of subscriptions and signins: who holds an app's secret may let a socket in. */
 
 import { createHmac } from 'node:crypto'
 import { sameDigest } from './compare.ts'
@@ -15,27 +15,29 @@ export const signChannel = (
   socketId: string,
   channel: string,
   channelData?: string | null,
-): string => `${key}:${channelDigest(secret, socketId, channel, channelData)}`
+): string => `${key}:${digestOf(secret, signedText(socketId, channel, channelData))}`
 
 /** Returns whether `auth` was made with this app's key and secret for exactly this socket, channel and data. */
 export const verifyChannel = (
-  { key, secret }: AppCredentials,
+  app: AppCredentials,
   auth: string | null | undefined,
   socketId: string,
   channel: string,
   channelData?: string | null,
-): ChannelSignature => {
+): ChannelSignature => verify(app, auth, signedText(socketId, channel, channelData))
+
+/** Returns whether `auth` was made with this app's key and secret for exactly this socket and user. */
+export const verifyUser = (app: AppCredentials, auth: string, socketId: string, userData: string): ChannelSignature =>
+  verify(app, auth, `${socketId}::user::${userData}`)
+
+const verify = ({ key, secret }: AppCredentials, auth: string | null | undefined, text: string): ChannelSignature => {
   if (!auth) return 'missing'
   const colon = auth.indexOf(':')
   if (colon === -1 || auth.slice(0, colon) !== key) return 'wrong_key'
-  const expected = channelDigest(secret, socketId, channel, channelData)
-  return sameDigest(auth.slice(colon + 1), expected) ? 'valid' : 'wrong_signature'
+  return sameDigest(auth.slice(colon + 1), digestOf(secret, text)) ? 'valid' : 'wrong_signature'
 }
 
-const channelDigest = (secret: string, socketId: string, channel: string, channelData?: string | null): string =>
-  createHmac('sha256', secret)
-    .update(signedText(socketId, channel, channelData))
-    .digest('hex')
+const digestOf = (secret: string, text: string): string => createHmac('sha256', secret).update(text).digest('hex')
 
 const signedText = (socketId: string, channel: string, channelData?: string | null): string =>
   channelData === null || channelData === undefined ? `${socketId}:${channel}` : `${socketId}:${channel}:${channelData}`

@@ -66,13 +66,13 @@ export const createKeyWatch = ({
   const cut = (hold: KeyHold, error: string): void => {
     for (const socket of [...hold.holders.keys()]) {
       for (const [channel, by] of [...socket.channels]) {
-        if (by !== hold) continue
+        if (by?.key !== hold) continue
         hub.leave(socket, channel)
         metrics.keyCuts.inc()
         socket.send(refusedFrame(channel, error, 401))
         socket.sendError(error)
       }
-      if (!hasAuthorizedChannel(socket)) socket.refuse(pusherCodes.unauthorized, error)
+      if (!socket.user && !hasAuthorizedChannel(socket)) socket.refuse(pusherCodes.unauthorized, error)
     }
   }
 

@@ -1,113 +1,103 @@
-/** The life of a socket in Pusher protocol 7: who may open one, what it may say, and that it says goodbye. */
+/** Pusher protocol 7 on an open socket: what a client may say, and what becomes of it. */
 
 import type { z } from 'zod'
-import type { AppCredentials } from '../auth/channel-signature.ts'
 import {
-  connectedFrame,
   maxEventName,
   pongFrame,
   readClientFrame,
+  signinData,
   subscribeData,
   unsubscribeData,
 } from '../schema/frames.ts'
-import { type PusherCode, pusherCodes } from '../schema/pusher-codes.ts'
+import type { ClientEvents } from './client-events.ts'
 import type { Hub } from './hub.ts'
+import type { AppMetrics } from './metrics.ts'
 import type { SlowSockets } from './slow-sockets.ts'
-import { Socket } from './socket.ts'
-import type { Replays } from './streams/replays.ts'
+import type { Socket, SocketHandlers } from './socket.ts'
 import type { Subscriptions } from './subscribe.ts'
-import type { TransportHandlers, UpgradeRequest } from './transport/transport.ts'
+import type { Users } from './users.ts'
+import type { Watchman } from './watchman.ts'
 
-/** After how many seconds of silence a client sends a ping. */
-export const activityTimeout = 120
-
-/** Makes the socket's side of the transport's handlers. */
+/** Makes an app's side of its sockets. `drained` hears of sockets that have room again. */
 export const createProtocol = ({
-  app,
   hub,
   subscriptions,
-  replays,
+  clientEvents,
+  users,
   slowSockets,
+  watchman,
+  drained,
+  metrics,
 }: {
-  app: Pick<AppCredentials, 'key'>
-  hub: Pick<Hub, 'add' | 'remove'>
+  hub: Pick<Hub, 'remove'>
   subscriptions: Subscriptions
-  replays: Pick<Replays, 'drained'>
+  clientEvents: ClientEvents
+  users: Pick<Users, 'signIn' | 'forget'>
   slowSockets: SlowSockets
-}): Omit<TransportHandlers<Socket>, 'http'> => ({
-  open: (wire, request) => {
-    const socket = new Socket(wire)
-    const refusal = upgradeRefusal(app.key, request)
-    if (refusal) {
-      socket.refuse(refusal.code, refusal.message)
-      return socket
-    }
-    hub.add(socket)
-    socket.send(connectedFrame(socket.id, activityTimeout))
-    return socket
-  },
+  watchman: Pick<Watchman, 'heard' | 'forget'>
+  drained: (socket: Socket) => void
+  metrics: Pick<AppMetrics, 'received' | 'receivedBytes' | 'refused'>
+}): SocketHandlers => {
+  const refuse = (socket: Socket, message: string): void => {
+    metrics.refused('frame')
+    socket.sendError(message)
+  }
 
-  message: (socket, text) => {
-    if (socket.closed) return
-    const frame = readClientFrame(text)
-    if (!frame) return socket.sendError(notAFrame)
-    const { event, data } = frame
-    if (event === 'pusher:ping') return socket.send(pongFrame)
-    if (event === 'pusher:pong') return
-    if (event === 'pusher:subscribe') {
-      const request = subscribeData.safeParse(data)
-      if (request.success) return subscriptions.subscribe(socket, request.data)
-      return socket.sendError(invalidData(event, request.error))
-    }
-    if (event === 'pusher:unsubscribe') {
-      const request = unsubscribeData.safeParse(data)
-      if (request.success) return subscriptions.unsubscribe(socket, request.data.channel)
-      return socket.sendError(invalidData(event, request.error))
-    }
-    if (event === 'pusher:signin') return socket.sendError('Signing in (pusher:signin) is not available')
-    if (event.startsWith('client-')) return socket.sendError('Client events are not enabled for this app')
-    socket.sendError(`Unknown event ${event}: a client may send pusher: and client- events`)
-  },
+  const unsubscribe = (socket: Socket, { channel }: { channel: string }): void =>
+    subscriptions.unsubscribe(socket, channel)
 
-  binary: (socket) => socket.sendError('Binary frames are not supported: send JSON as text'),
+  /** Hands the data of a frame on where it has the shape of its event. */
+  const take = <Data>(
+    socket: Socket,
+    { event, data }: { event: string; data?: unknown },
+    shape: z.ZodType<Data>,
+    act: (socket: Socket, data: Data) => void,
+  ): void => {
+    const read = shape.safeParse(data)
+    if (read.success) act(socket, read.data)
+    else refuse(socket, invalidData(event, read.error))
+  }
 
-  drain: (socket) => {
-    slowSockets.drained(socket)
-    replays.drained(socket)
-  },
+  return {
+    message: (socket, text) => {
+      if (socket.closed) return
+      metrics.received += 1
+      metrics.receivedBytes += text.length
+      watchman.heard(socket)
+      const frame = readClientFrame(text)
+      if (!frame) return refuse(socket, notAFrame)
+      const { event } = frame
+      if (event === 'pusher:subscribe') return take(socket, frame, subscribeData, subscriptions.subscribe)
+      if (event.startsWith('client-')) return clientEvents.send(socket, frame)
+      if (event === 'pusher:ping') return socket.send(pongFrame)
+      if (event === 'pusher:pong') return
+      if (event === 'pusher:unsubscribe') return take(socket, frame, unsubscribeData, unsubscribe)
+      if (event === 'pusher:signin') return take(socket, frame, signinData, users.signIn)
+      refuse(socket, `Unknown event ${event}: a client may send pusher: and client- events`)
+    },
 
-  dropped: (socket) => slowSockets.dropped(socket),
+    binary: (socket) => refuse(socket, 'Binary frames are not supported: send JSON as text'),
 
-  close: (socket) => {
-    socket.closed = true
-    slowSockets.forget(socket)
-    subscriptions.forget(socket)
-    hub.remove(socket)
-  },
-})
+    drain: (socket) => {
+      slowSockets.drained(socket)
+      drained(socket)
+    },
+
+    dropped: (socket) => slowSockets.dropped(socket),
+
+    close: (socket) => {
+      socket.closed = true
+      watchman.forget(socket)
+      slowSockets.forget(socket)
+      clientEvents.forget(socket)
+      subscriptions.forget(socket)
+      hub.remove(socket)
+      users.forget(socket)
+    },
+  }
+}
 
 const notAFrame = `Not a Pusher frame: send a JSON object whose "event" has 1 to ${maxEventName} characters`
-
-type UpgradeRefusal = { code: PusherCode; message: string }
-
-// The WebSocket is opened all the same: a browser cannot read why an upgrade was refused.
-const upgradeRefusal = (appKey: string, { path, query }: UpgradeRequest): UpgradeRefusal | undefined => {
-  const key = /^\/app\/([^/]+)$/.exec(path)?.[1]
-  if (key === undefined) return { code: pusherCodes.unknownPath, message: 'Path not found: connect to /app/KEY' }
-  if (key !== appKey) return { code: pusherCodes.unknownApp, message: 'There is no app with this key' }
-
-  const params = new URLSearchParams(query)
-  const protocol = params.get('protocol')
-  if (protocol === null) return { code: pusherCodes.missingProtocol, message: 'No protocol version supplied' }
-  if (!/^[4-7]$/.test(protocol)) {
-    return { code: pusherCodes.unsupportedProtocol, message: 'Unsupported protocol version: 4 to 7 are served' }
-  }
-  const version = params.get('version')
-  if (version !== null && !/^\d+(\.\d+)*([-+.][\w.+-]*)?$/.test(version)) {
-    return { code: pusherCodes.invalidVersion, message: 'Invalid version string format' }
-  }
-  return undefined
-}
 
 const invalidData = (event: string, { issues }: z.ZodError): string => {
   const [issue] = issues

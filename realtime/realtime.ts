@@ -1,23 +1,22 @@
-/** The realtime side as one thing: sockets, streams and the Pusher HTTP API of one process. */
+/** The realtime side as one thing: the apps, their sockets and the Pusher HTTP API of one process. */
 
 import { maxClientFrame } from '../schema/frames.ts'
 import type { Operations } from '../schema/health.ts'
+import type { Post } from '../schema/outbound.ts'
+import type { PusherApp } from '../schema/pusher-apps.ts'
 import { pusherCodes } from '../schema/pusher-codes.ts'
+import { type AppSide, createAppSide } from './app.ts'
 import { type Bus, controlSubject } from './bus/bus.ts'
-import { type App, createHttpApi } from './http-api.ts'
-import { createHub } from './hub.ts'
-import { createKeyWatch } from './key-watch.ts'
+import { createEntrance } from './entrance.ts'
+import { createHooks } from './hooks/hooks.ts'
+import { createHttpApi } from './http/http-api.ts'
 import type { EventLog } from './log.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
-import { createProtocol } from './protocol.ts'
-import { createRelay } from './relay.ts'
-import { createSlowSockets } from './slow-sockets.ts'
-import { createReplays } from './streams/replays.ts'
-import { createStreams } from './streams/streams.ts'
-import { createSubscriptions } from './subscribe.ts'
+import type { Roster, RosterListener, RosterPolicy } from './roster/roster.ts'
 import { chooseTransport } from './transport/choose.ts'
 import type { CreateTransport } from './transport/transport.ts'
+import { usualPatience } from './watchman.ts'
 
 export type Realtime = {
   /** Opens the port and returns it; rejects with a StartError. */
@@ -26,97 +25,150 @@ export type Realtime = {
   receive(subject: string, message: string): void
   /** Catches up with what the bus may have lost while it was away. */
   busReturned(): void
+  /** Takes what the roster tells. */
+  readonly roster: RosterListener
   /** Compares the keys that opened subscriptions with how they stand now. */
   recheckKeys(): void
   /** Stops accepting, closes every socket so that it comes back at once, and ends. */
   close(): Promise<void>
 }
 
-/** Bounds, with their defaults: channels of a socket, bytes that may wait for a slow one. */
-export type RealtimeLimits = { channelsPerSocket?: number; sendBuffer?: number }
+/** Bounds of this process, with their defaults. */
+export type RealtimeLimits = {
+  channelsPerSocket?: number
+  /** Bytes that may wait for a slow socket. */
+  sendBuffer?: number
+  socketsPerIp?: number | undefined
+  patience?: Partial<typeof usualPatience>
+}
 
-/** Makes the realtime side. Without a log (no database) events are told as they arrive and nothing is told again. */
+/** How the port is reached: TLS files, whose X-Forwarded-* counts, and what a proxy leaves in front of a path. */
+export type RealtimeAccess = {
+  tls?: { certFile: string; keyFile: string } | undefined
+  trustProxy?: string | undefined
+  pathPrefix?: string | undefined
+}
+
+/** Returns what a roster does for each of the apps. */
+export const policyOf =
+  (apps: readonly PusherApp[]) =>
+  (id: string): RosterPolicy => {
+    const app = apps.find((one) => one.id === id)
+    return { tellsCounts: app?.enableSubscriptionCount ?? false, hasHooks: (app?.webhooks.length ?? 0) > 0 }
+  }
+
+/** Makes the realtime side of the chat's app and of others. Without a log (no database) nothing is told again. */
 export const createRealtime = ({
-  app,
+  chat,
+  apps: others = [],
   bus,
+  roster,
   log,
+  post,
   operations,
   metrics,
   logger,
+  access: { tls, trustProxy, pathPrefix } = {},
   createTransport = chooseTransport(logger),
-  limits: { channelsPerSocket = 200, sendBuffer = 1024 * 1024 } = {},
+  limits: { channelsPerSocket = 200, sendBuffer = 1024 * 1024, socketsPerIp, patience } = {},
 }: {
-  app: App
+  chat: PusherApp
+  apps?: readonly PusherApp[]
   bus: Bus
+  roster: Roster
   log: EventLog | undefined
+  post: Post
   operations: Operations
   metrics: Metrics
   logger: Logger
+  access?: RealtimeAccess
   createTransport?: CreateTransport
   limits?: RealtimeLimits
 }): Realtime => {
-  const transport = createTransport({ maxFrame: maxClientFrame, sendBuffer, logger })
-  const hub = createHub({
-    transport,
-    metrics,
-    left: ({ socket, channel, workspace, key }) => {
-      relay.release(channel)
-      if (workspace !== undefined) streams.release(workspace)
-      if (key !== undefined) keys.release(socket, key)
-    },
-  })
-  const relay = createRelay({ appId: app.id, bus, hub, metrics, logger })
-  const streams = createStreams({ bus, log, hub, metrics, logger })
-  const keys = createKeyWatch({ hub, keyStates: log?.keyStates, metrics, logger })
-  const replays = createReplays({ log, metrics, logger, maxBuffered: Math.min(64 * 1024, sendBuffer / 4) })
-  const subscriptions = createSubscriptions({
-    app,
-    hub,
-    relay,
-    streams,
-    replays,
-    keys,
-    workspaceOf: log?.workspaceOf,
-    maxChannels: channelsPerSocket,
+  const apps = [chat, ...others]
+  const payload = Math.max(...apps.map(payloadOf))
+  const transport = createTransport({
+    maxFrame: Math.max(maxClientFrame, 2 * payload),
+    maxBody: Math.max(...apps.map((app) => 2 * payloadOf(app) * app.maxEventBatchSize), 1024 * 1024),
+    sendBuffer,
+    tls,
+    trustProxy,
     logger,
   })
-  const slowSockets = createSlowSockets({ hub, subscriptions, metrics, logger, room: sendBuffer / 2 })
-  const protocol = createProtocol({ app, hub, subscriptions, replays, slowSockets })
-  const http = createHttpApi({ app, relay, operations })
+  const hooks = new Map(
+    apps
+      .filter((app) => app.webhooks.length > 0)
+      .map((app) => [app.id, createHooks({ app, post, metrics: metrics.hooksOf(app.id), logger })] as const),
+  )
+  const sides = apps.map((app) =>
+    createAppSide({
+      app,
+      log: app === chat ? (log ?? null) : undefined,
+      transport,
+      bus,
+      roster,
+      hooks: hooks.get(app.id),
+      metrics,
+      logger,
+      limits: { channelsPerSocket, sendBuffer, patience: { ...usualPatience, ...patience } },
+    }),
+  )
+  const byId = new Map(sides.map((side) => [side.app.id, side]))
+  const entrance = createEntrance({
+    apps: new Map(sides.map((side) => [side.app.key, side])),
+    pathPrefix,
+    maxSocketsPerIp: socketsPerIp,
+  })
+  const http = createHttpApi({ apps: byId, roster, operations, ...(pathPrefix && { pathPrefix }) })
+  const chatSide = byId.get(chat.id)?.chat
 
-  const receive = (subject: string, message: string): void => {
-    try {
-      if (subject === controlSubject) keys.receive(message)
-      else if (subject.startsWith('stream:')) streams.receive(subject, message)
-      else relay.receive(subject, message)
-    } catch (error) {
-      logger.error({ err: error, subject }, 'a message of the bus could not be taken')
-    }
+  const take = (subject: string, message: string): void => {
+    if (subject === controlSubject) chatSide?.receiveNotice(message)
+    else if (subject.startsWith('stream:')) chatSide?.receive(subject, message)
+    else byId.get(subject.slice(subject.indexOf(':') + 1, subject.indexOf(':', 8)))?.receive(subject, message)
   }
 
-  const recheckKeys = (): void => {
-    keys.recheck().catch((error) => logger.warn({ err: error }, 'the keys could not be compared'))
+  const reread = (side: AppSide): void => {
+    side
+      .reread()
+      .catch((error) => logger.warn({ err: error, app: side.app.id }, 'what nodes share could not be read again'))
   }
 
   return {
     listen: async (address) => {
       void bus.subscribe(controlSubject)
-      return { port: await transport.listen({ ...protocol, http }, address) }
+      return { port: await transport.listen({ ...entrance, http }, address) }
     },
-    receive,
+    receive: (subject, message) => {
+      try {
+        take(subject, message)
+      } catch (error) {
+        logger.error({ err: error, subject }, 'a message of the bus could not be taken')
+      }
+    },
     busReturned: () => {
-      void streams.check()
-      recheckKeys()
+      chatSide?.busReturned()
+      roster.recheck()
     },
-    recheckKeys,
+    roster: {
+      changed: (app, channel, change) => byId.get(app)?.told.changed(app, channel, change),
+      turned: (app, user, isOnline) => byId.get(app)?.told.turned(app, user, isOnline),
+      counted: (app, channel, subscriptions) => byId.get(app)?.told.counted(app, channel, subscriptions),
+      noticed: (app, event) => byId.get(app)?.told.noticed(app, event),
+      returned: () => {
+        for (const side of sides) reread(side)
+      },
+    },
+    recheckKeys: () => chatSide?.recheckKeys(),
     close: async () => {
       transport.stop()
-      hub.closeAll(pusherCodes.reconnect, 'The server restarts')
+      for (const side of sides) side.closeAll(pusherCodes.reconnect, 'The server restarts')
       transport.close()
-      keys.close()
-      streams.close()
-      relay.close()
+      for (const side of sides) side.close()
       bus.unsubscribe(controlSubject)
+      await Promise.all([...hooks.values()].map((one) => one.close()))
     },
   }
 }
+
+const payloadOf = ({ maxEventPayloadInKb }: PusherApp): number => Math.ceil(maxEventPayloadInKb * 1024)

@@ -2,7 +2,7 @@
 
 import { type AppCredentials, verifyChannel } from '../auth/channel-signature.ts'
 import { type ChannelGrant, grantLifetime } from '../schema/channel-auth.ts'
-import { type ChatChannel, channelKind, isChannelName, maxChannelName } from '../schema/channels.ts'
+import { type ChannelKind, type ChatChannel, channelName } from '../schema/channels.ts'
 import type { SubscribeData } from '../schema/frames.ts'
 import type { Socket } from './socket.ts'
 
@@ -14,18 +14,10 @@ export const unavailable: Refusal = { status: 503, error: 'Not available now, tr
 export const brokenGrant: Refusal = { status: 401, error: 'The grant in channel_data is broken' }
 
 /** Returns what is wrong with the name of a channel. */
-export const nameRefusal = (channel: string): Refusal | undefined => {
-  if (channel.startsWith('#')) return { status: 400, error: 'Channels of users (#) are not available' }
-  if (!isChannelName(channel)) {
-    return {
-      status: 400,
-      error: `A channel name has 1 to ${maxChannelName} characters of A-Z a-z 0-9 _ - = @ , . ;`,
-    }
-  }
-  const { access, cached } = channelKind(channel)
-  if (access === 'presence') return { status: 400, error: 'Presence channels are not available' }
-  if (cached) return { status: 400, error: 'Cache channels are not available' }
-  return undefined
+export const nameRefusal = (channel: string, maxLength: number): Refusal | undefined => {
+  if (channelName.test(channel) && channel.length <= maxLength) return undefined
+  if (channel.startsWith('#')) return { status: 400, error: 'Names with # are for the channels of users who sign in' }
+  return { status: 400, error: `A channel name has 1 to ${maxLength} characters of A-Z a-z 0-9 _ - = @ , . ;` }
 }
 
 /** Returns what is wrong with the signature on a subscription. */
@@ -33,8 +25,9 @@ export const signatureRefusal = (
   app: AppCredentials,
   socket: Socket,
   { channel, auth, channel_data }: SubscribeData,
+  { access }: ChannelKind,
 ): Refusal | undefined => {
-  if (channelKind(channel).access === 'public') return undefined
+  if (access === 'public') return undefined
   const signature = verifyChannel(app, auth, socket.id, channel, channel_data)
   if (signature === 'valid') return undefined
   if (signature === 'missing') return { status: 401, error: `Subscribing to ${channel} needs a signature (auth)` }

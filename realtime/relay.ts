@@ -1,6 +1,5 @@
 /** The relay: what is published on a Pusher channel, to the sockets of that channel on every node. */
 
-import { eventFrame } from '../schema/frames.ts'
 import { type Bus, channelSubject } from './bus/bus.ts'
 import type { Hub } from './hub.ts'
 import { createInterests } from './interests.ts'
@@ -8,22 +7,27 @@ import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
 export type Relay = {
-  /** Sends an event on a channel, except to one socket. `data` is told as it is, as a string. */
-  publish(channel: string, event: string, data: string, exceptSocketId?: string): void
+  /** Sends a frame to a channel, except to one socket. `stamp` names what a cache channel keeps. */
+  publish(channel: string, frame: string, exceptSocketId?: string, stamp?: string): void
   /** Counts a socket of a channel. Returns a promise while its subject is not listened to yet. */
   hold(channel: string): Promise<void> | undefined
   /** Counts a socket less; the last one ends the interest a little later. */
   release(channel: string): void
-  /** Takes a message of a channel's subject. */
-  receive(subject: string, message: string): void
+  /** Takes a frame that was published on a channel. */
+  receive(channel: string, message: string): void
   close(): void
 }
 
-/** Makes the relay of one app. */
+/**
+ * Makes the relay of one app. `isNews` returns whether a stamped frame is not known here yet, `ended` is told of the
+ * channels that are listened to no longer.
+ */
 export const createRelay = ({
   appId,
   bus,
   hub,
+  isNews,
+  ended,
   metrics,
   logger,
   ...waits
@@ -31,30 +35,40 @@ export const createRelay = ({
   appId: string
   bus: Bus
   hub: Pick<Hub, 'publish'>
+  isNews: (channel: string, stamp: string, frame: string) => boolean
+  ended: (channel: string) => void
   metrics: Pick<Metrics, 'lateSubscriptions'>
   logger: Logger
   linger?: number
   wait?: number
 }): Relay => {
-  const prefix = channelSubject(appId, '')
   const interests = createInterests({
     ...waits,
     start: (channel) => bus.subscribe(channelSubject(appId, channel)),
-    stop: (channel) => bus.unsubscribe(channelSubject(appId, channel)),
+    stop: (channel) => {
+      bus.unsubscribe(channelSubject(appId, channel))
+      ended(channel)
+    },
     late: () => metrics.lateSubscriptions.inc(),
     logger,
   })
 
   return {
     // One line with the socket to spare, then the frame as the sockets get it: a receiver has nothing to parse.
-    publish: (channel, event, data, exceptSocketId = '') =>
-      bus.publish(channelSubject(appId, channel), `${exceptSocketId}\n${eventFrame(channel, event, data)}`),
+    publish: (channel, frame, exceptSocketId = '', stamp) => {
+      const line = stamp === undefined ? exceptSocketId : `${exceptSocketId} ${stamp}`
+      bus.publish(channelSubject(appId, channel), `${line}\n${frame}`)
+    },
     hold: interests.hold,
     release: interests.release,
-    receive: (subject, message) => {
-      const line = message.indexOf('\n')
-      if (!subject.startsWith(prefix) || line === -1) return
-      hub.publish(subject.slice(prefix.length), message.slice(line + 1), message.slice(0, line))
+    receive: (channel, message) => {
+      const end = message.indexOf('\n')
+      if (end === -1) return
+      const line = message.slice(0, end)
+      const frame = message.slice(end + 1)
+      const space = line.indexOf(' ')
+      if (space === -1) hub.publish(channel, frame, line)
+      else if (isNews(channel, line.slice(space + 1), frame)) hub.publish(channel, frame, line.slice(0, space))
     },
     close: interests.close,
   }

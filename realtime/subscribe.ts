@@ -1,18 +1,16 @@
-/** The rules of subscribing: which channels there are, who may join them, and from when on they are heard. */
+/** The rules of subscribing: who may join which channel, what is told first, and from when on it is heard. */
 
-import type { AppCredentials } from '../auth/channel-signature.ts'
-import { type ChannelGrant, readChannelGrant } from '../schema/channel-auth.ts'
-import { type ChatChannel, chatChannel } from '../schema/channels.ts'
-import { refusedFrame, type SubscribeData, subscribedFrame } from '../schema/frames.ts'
+import type { ChannelGrant } from '../schema/channel-auth.ts'
+import { cacheMissFrame, refusedFrame, type SubscribeData, subscribedFrame } from '../schema/frames.ts'
+import type { Cache } from './cache.ts'
+import type { Chat } from './chat.ts'
 import type { Hub } from './hub.ts'
-import type { KeyWatch } from './key-watch.ts'
-import type { EventLog } from './log.ts'
 import type { Logger } from './logger.ts'
-import { brokenGrant, grantedWorkspace, nameRefusal, type Refusal, signatureRefusal, unavailable } from './refusals.ts'
+import type { Presence } from './presence.ts'
+import { type Refusal, unavailable } from './refusals.ts'
 import type { Relay } from './relay.ts'
-import type { Socket } from './socket.ts'
-import type { Replays } from './streams/replays.ts'
-import type { Streams } from './streams/streams.ts'
+import type { Membership, Socket } from './socket.ts'
+import { type Asked, type AskedApp, readSubscription } from './subscription-request.ts'
 
 export type Subscriptions = {
   /** Joins a socket to a channel or tells it why not; never throws. */
@@ -23,32 +21,31 @@ export type Subscriptions = {
   forget(socket: Socket): void
 }
 
-/** A subscription that is on its way, and the grant that it was asked with; undefined: the operator's. */
-type Asked = { channel: string; grant: ChannelGrant | undefined }
-
-/** Makes the subscriptions of an app. `workspaceOf` tells whose a chat channel is; undefined without a database. */
+/** Makes the subscriptions of an app. `missed` is told of cache channels that had nothing to tell. */
 export const createSubscriptions = ({
   app,
   hub,
   relay,
-  streams,
-  replays,
-  keys,
-  workspaceOf,
+  presence,
+  cache,
+  chat,
+  missed,
+  authorized,
+  refused,
   maxChannels,
   logger,
-  now = Date.now,
 }: {
-  app: AppCredentials
-  hub: Pick<Hub, 'join' | 'leave' | 'workspace'>
+  app: AskedApp
+  hub: Pick<Hub, 'join' | 'leave'>
   relay: Pick<Relay, 'hold' | 'release'>
-  streams: Pick<Streams, 'follow' | 'release' | 'of'>
-  replays: Pick<Replays, 'run' | 'drained'>
-  keys: Pick<KeyWatch, 'refusal' | 'hold'>
-  workspaceOf: EventLog['workspaceOf'] | undefined
+  presence: Pick<Presence, 'join' | 'leave' | 'present'>
+  cache: Pick<Cache, 'follow' | 'last'>
+  chat: Chat | undefined
+  missed: (channel: string) => void
+  authorized: (socket: Socket) => void
+  refused: (status: number) => void
   maxChannels: number
   logger: Logger
-  now?: () => number
 }): Subscriptions => {
   // Kept here and not at the socket: nearly all sockets wait for nothing.
   const pending = new Map<Socket, Set<Asked>>()
@@ -58,111 +55,99 @@ export const createSubscriptions = ({
     // What is on its way already is answered once.
     if (askedFor(socket, channel)) return
     if (socket.channels.has(channel)) {
-      socket.send(subscribedFrame(channel))
+      const isMember = socket.channels.get(channel)?.user !== undefined
+      socket.send(isMember ? presence.present(channel) : subscribedFrame(channel))
       return
     }
-    const refusal = nameRefusal(channel) ?? limitRefusal(socket) ?? signatureRefusal(app, socket, request)
-    const chat = chatChannel(channel)
-    const grant = chat && readChannelGrant(request.channel_data)
-    if (refusal || grant === 'broken') {
-      refuse(socket, channel, refusal ?? brokenGrant)
+    const asked = limitRefusal(socket) ?? readSubscription(app, socket, request)
+    if ('error' in asked) {
+      refuse(socket, channel, asked)
       return
     }
-    const heard = chat ? undefined : relay.hold(channel)
     // Nothing to wait for: most sockets are on channels that this process listens to already.
-    if (!chat && !heard) {
+    const heard = asked.place ? undefined : relay.hold(channel)
+    if (!heard && !asked.place && !asked.member && !asked.kind.cached) {
       socket.send(subscribedFrame(channel))
+      if (asked.kind.access !== 'public') authorized(socket)
       hub.join(socket, channel)
       return
     }
-    const asked = { channel, grant }
     pending.set(socket, (pending.get(socket) ?? new Set()).add(asked))
-    admit(socket, asked, chat, heard).catch((error) => {
+    admit(socket, asked, heard).catch((error) => {
       logger.error({ err: error, channel }, 'a subscription failed')
       if (settle(socket, asked)) refuse(socket, channel, unavailable)
     })
   }
 
-  const admit = async (
-    socket: Socket,
-    asked: Asked,
-    chat: ChatChannel | undefined,
-    held: Promise<void> | undefined,
-  ): Promise<void> => {
-    const { channel, grant } = asked
-    const workspace = chat && (await workspaceHeard(channel, chat, grant))
+  /** Waits for all that a channel needs, then enters it; what was held for nothing is released. */
+  const admit = async (socket: Socket, asked: Asked, held: Promise<void> | undefined): Promise<void> => {
+    const { channel, place, member, kind } = asked
+    const workspace = place && chat ? await chat.workspaceHeard(asked) : undefined
     if (typeof workspace === 'object') {
       if (settle(socket, asked)) refuse(socket, channel, workspace)
       return
     }
-    // An interest that was held already is released below.
-    if (!held && !isPending(socket, asked)) return
-    const heard = held ?? relay.hold(channel)
-    const followed = workspace === undefined ? undefined : streams.follow(workspace)
+    const heard = place ? relay.hold(channel) : held
+    const followed = asked.chat && workspace !== undefined ? chat?.follow(workspace) : undefined
     if (heard || followed) await Promise.all([heard, followed])
-    const joined = await enter(socket, asked, chat, workspace)
-    if (joined) return
+    if (kind.cached) await cache.follow(channel)
+    const outcome = member && isPending(socket, asked) ? await presence.join(channel, member) : undefined
+    if (outcome === 'full' && settle(socket, asked)) refuse(socket, channel, full)
+    if (await enter(socket, asked, workspace)) return
+    if (outcome === 'joined' && member) presence.leave(channel, member.user_id)
     relay.release(channel)
-    if (workspace !== undefined) streams.release(workspace)
+    if (asked.chat && workspace !== undefined) chat?.release(workspace)
   }
 
-  /** Confirms a subscription, tells what was missed, and joins; returns whether the socket is on the channel then. */
-  const enter = async (
-    socket: Socket,
-    asked: Asked,
-    chat: ChatChannel | undefined,
-    workspace: string | undefined,
-  ): Promise<boolean> => {
-    const { channel, grant } = asked
-    const stream = workspace === undefined ? undefined : streams.of(workspace)
+  /** Confirms a subscription, tells what comes first, and joins; returns whether the socket is on the channel then. */
+  const enter = async (socket: Socket, asked: Asked, workspace: string | undefined): Promise<boolean> => {
+    const { channel, member, grant } = asked
     let joined = false
     const join = (): void => {
       if (!settle(socket, asked) || socket.closed) return
-      hub.join(socket, channel, { workspace, key: keys.hold(socket, grant) })
+      hub.join(socket, channel, membershipOf(socket, asked), asked.chat && workspace)
       joined = true
+      authorized(socket)
     }
-    const isWanted = (): boolean => isPending(socket, asked) && !socket.closed && keys.refusal(grant) === undefined
+    const isWanted = (): boolean => isPending(socket, asked) && !socket.closed && !refusalOf(grant)
     // One turn from the confirmation to the join: no event may come before the one, and none get lost before the other.
     if (isWanted()) {
-      const since = grant?.since
-      const isNew = since === undefined || !chat || !stream || workspace === undefined
-      socket.send(subscribedFrame(channel, isNew && chat?.audience !== 'visitor' ? stream?.position() : undefined))
-      if (isNew) join()
-      else await replays.run({ socket, channel, chat, workspace, stream, since, isWanted, join })
+      if (asked.chat && chat && workspace !== undefined) {
+        await chat.enter({ socket, asked, chat: asked.chat, workspace, isWanted, join })
+      } else {
+        socket.send(member ? presence.present(channel) : subscribedFrame(channel))
+        if (asked.kind.cached) tellLast(socket, channel)
+        join()
+      }
     }
-    const revoked = keys.refusal(grant)
-    if (settle(socket, asked) && revoked !== undefined) refuse(socket, channel, { status: 401, error: revoked })
+    const refusal = refusalOf(grant)
+    if (settle(socket, asked) && refusal) refuse(socket, channel, refusal)
     return joined
   }
 
-  /** Returns whose chat is heard on a channel, or why this socket may not hear it. */
-  const workspaceHeard = async (
-    channel: string,
-    chat: ChatChannel,
-    grant: ChannelGrant | undefined,
-  ): Promise<string | Refusal> => {
-    const workspace = grant ? grantedWorkspace(chat, grant, now() / 1000) : await operatorWorkspace(chat)
-    const served = hub.workspace(channel)
-    if (typeof workspace === 'string' && served !== undefined && served !== workspace) {
-      return { status: 403, error: `${channel} is not of this workspace` }
-    }
-    return workspace
+  const tellLast = (socket: Socket, channel: string): void => {
+    const last = cache.last(channel)
+    socket.send(last ?? cacheMissFrame(channel))
+    if (last === undefined) missed(channel)
   }
+
+  const membershipOf = (socket: Socket, { grant, member, isMute }: Asked): Membership | undefined => {
+    const key = chat?.hold(socket, grant)
+    if (!key && !member && !isMute) return undefined
+    return { key, user: member?.user_id, isMute }
+  }
+
+  const refusalOf = (grant: ChannelGrant | undefined): Refusal | undefined => grant && chat?.refusal(grant)
 
   const limitRefusal = (socket: Socket): Refusal | undefined =>
     socket.channels.size + (pending.get(socket)?.size ?? 0) < maxChannels
       ? undefined
       : { status: 413, error: `A socket may be subscribed to ${maxChannels} channels at most` }
 
-  const operatorWorkspace = async (chat: ChatChannel): Promise<string | Refusal> => {
-    if (chat.audience === 'org') return chat.id
-    if (!workspaceOf)
-      return { status: 503, error: 'This node has no database: subscribe with a grant of the authorizer' }
-    return (await workspaceOf(chat)) ?? { status: 403, error: `There is no ${chat.id}` }
+  const askedFor = (socket: Socket, channel: string): Asked | undefined => {
+    for (const asked of pending.get(socket) ?? []) if (asked.channel === channel) return asked
+    return undefined
   }
-
-  const askedFor = (socket: Socket, channel: string): Asked | undefined =>
-    [...(pending.get(socket) ?? [])].find((asked) => asked.channel === channel)
 
   const isPending = (socket: Socket, asked: Asked): boolean => pending.get(socket)?.has(asked) ?? false
 
@@ -174,6 +159,13 @@ export const createSubscriptions = ({
     return wanted
   }
 
+  // In two forms: pusher-js tells a channel the first, other SDKs look at errors only.
+  const refuse = (socket: Socket, channel: string, { status, error }: Refusal): void => {
+    refused(status)
+    socket.send(refusedFrame(channel, error, status))
+    socket.sendError(error)
+  }
+
   return {
     subscribe,
     unsubscribe: (socket, channel) => {
@@ -183,13 +175,9 @@ export const createSubscriptions = ({
     },
     forget: (socket) => {
       pending.delete(socket)
-      replays.drained(socket)
+      chat?.forget(socket)
     },
   }
 }
 
-// In two forms: pusher-js tells a channel the first, other SDKs look at errors only.
-const refuse = (socket: Socket, channel: string, { status, error }: Refusal): void => {
-  socket.send(refusedFrame(channel, error, status))
-  socket.sendError(error)
-}
+const full: Refusal = { status: 413, error: 'This presence channel has as many members as it may have' }

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { readSince, type Since } from './recovery.ts'
+import type { MemberData } from './users.ts'
 
 /** The request of pusher-js, as a form or as JSON. */
 export const channelAuthRequest = z.looseObject({
@@ -24,13 +25,14 @@ export const sinceOf = (request: z.infer<typeof channelAuthRequest>): Since | un
 
 /**
  * Who was let in, signed with the subscription: an API key (`key_…`) as it stood at `version`, or the visitor of the
- * conversation. `iat` and `exp` are unix seconds; a hub refuses a grant older than `grantLifetime`. `since` is what the
+ * conversation. `write`: whether it may also speak, as client events. `iat` and `exp` are unix seconds; a hub refuses a grant older than `grantLifetime`. `since` is what the
  * subscriber saw last.
  */
 export const channelGrant = z.object({
   workspace: z.string(),
   key: z.string().optional(),
   version: z.number().int().optional(),
+  write: z.boolean().optional(),
   iat: z.number().int(),
   exp: z.number().int().optional(),
   since: z.union([z.int().min(0), z.literal('invalid')]).optional(),
@@ -41,8 +43,9 @@ export type ChannelGrant = z.infer<typeof channelGrant>
 /** How long a grant may be used to subscribe, in seconds. */
 export const grantLifetime = 60
 
-/** Writes the `channel_data` that carries a grant. */
-export const writeChannelData = (grant: ChannelGrant): string => JSON.stringify({ hubbub: grant })
+/** Writes the `channel_data` that carries a grant, and on a presence channel who joins it. */
+export const writeChannelData = (grant: ChannelGrant, member?: MemberData): string =>
+  JSON.stringify({ hubbub: grant, ...member })
 
 /** Reads the grant out of `channel_data`; undefined where there is none (a signature made by the operator). */
 export const readChannelGrant = (channelData: string | null | undefined): ChannelGrant | 'broken' | undefined => {

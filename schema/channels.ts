@@ -6,9 +6,6 @@ export const maxChannelName = 164
 /** What a channel name is made of. */
 export const channelName = /^[A-Za-z0-9_\-=@,.;]+$/
 
-/** Returns whether `name` is made of the characters Pusher allows and is short enough. */
-export const isChannelName = (name: string): boolean => name.length <= maxChannelName && channelName.test(name)
-
 export type ChannelKind = { access: 'public' | 'private' | 'presence'; encrypted: boolean; cached: boolean }
 
 /** Returns what the prefix of a channel name asks for. */
@@ -38,11 +35,21 @@ export const chatChannel = (name: string): ChatChannel | undefined => {
   return undefined
 }
 
+/** A presence channel of the chat: who is online in a workspace, or looks at a conversation. */
+export const chatPresence = (name: string): ChatChannel | undefined => {
+  const match = /^presence-(?:org-(?<org>org_\w+)|conv-(?<conv>cnv_\w+))$/.exec(name)
+  const { org, conv } = match?.groups ?? {}
+  if (org !== undefined) return { audience: 'org', id: org }
+  return conv === undefined ? undefined : { audience: 'conv', id: conv }
+}
+
 /** Names the chat channels. */
 export const orgChannel = (workspace: string): string => `private-org-${workspace}`
 export const siteChannel = (site: string): string => `private-site-${site}`
 export const convChannel = (conversation: string): string => `private-conv-${conversation}`
 export const visitorChannel = (conversation: string): string => `private-visitor-${conversation}`
+export const orgPresence = (workspace: string): string => `presence-org-${workspace}`
+export const convPresence = (conversation: string): string => `presence-conv-${conversation}`
 
 const userPrefix = '#server-to-user-'
 

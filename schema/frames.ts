@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import type { PusherCode } from './pusher-codes.ts'
+import type { MemberData } from './users.ts'
 
 /** Limits of what a client may send, in bytes of a whole frame. */
 export const maxClientFrame = 32 * 1024
@@ -28,6 +29,52 @@ export const pongFrame = '{"event":"pusher:pong","data":{}}'
  */
 export const subscribedFrame = (channel: string, seq?: number): string =>
   eventFrame(channel, 'pusher_internal:subscription_succeeded', JSON.stringify({ seq }))
+
+/** Writes the confirmation of a subscription to a presence channel. */
+export const presentFrame = (channel: string, members: readonly MemberData[]): string => {
+  // By hand, since a user may be called `__proto__`.
+  const hash = members.map(
+    ({ user_id, user_info = {} }) => `${JSON.stringify(`${user_id}`)}:${JSON.stringify(user_info)}`,
+  )
+  const ids = JSON.stringify(members.map(({ user_id }) => user_id))
+  const data = `{"presence":{"ids":${ids},"hash":{${hash.join(',')}},"count":${members.length}}}`
+  return eventFrame(channel, 'pusher_internal:subscription_succeeded', data)
+}
+
+/** Write who has come to a presence channel, and who has left it. */
+export const memberAddedFrame = (channel: string, member: MemberData): string =>
+  eventFrame(channel, 'pusher_internal:member_added', JSON.stringify(member))
+export const memberRemovedFrame = (channel: string, user_id: string | number): string =>
+  eventFrame(channel, 'pusher_internal:member_removed', JSON.stringify({ user_id }))
+
+/** Writes that nothing is kept on a cache channel; it has no data. */
+export const cacheMissFrame = (channel: string): string => JSON.stringify({ event: 'pusher:cache_miss', channel })
+
+/** Writes how many sockets are on a channel. */
+export const subscriptionCountFrame = (channel: string, subscriptions: number): string =>
+  eventFrame(channel, 'pusher_internal:subscription_count', JSON.stringify({ subscription_count: subscriptions }))
+
+/** Writes that a user has signed in; its data is an object, as Pusher sends it. */
+export const signedInFrame = (userData: string): string =>
+  JSON.stringify({ event: 'pusher:signin_success', data: { user_data: userData } })
+
+/** Writes which users of a watchlist have come, and which are gone. */
+export const watchlistFrame = (events: readonly { name: 'online' | 'offline'; user_ids: string[] }[]): string =>
+  JSON.stringify({ event: 'pusher_internal:watchlist_events', data: JSON.stringify({ events }) })
+
+/** Writes what a client says to the other sockets of a channel; data is what it sent, as JSON. */
+export const clientEventFrame = (
+  channel: string,
+  event: string,
+  data: string | undefined,
+  user_id: string | number | undefined,
+): string => {
+  const from = user_id === undefined ? '' : `,"user_id":${JSON.stringify(user_id)}`
+  const said = data === undefined ? '' : `,"data":${data}`
+  return `{"event":${JSON.stringify(event)},"channel":${JSON.stringify(channel)}${said}${from}}`
+}
+
+export const pingFrame = '{"event":"pusher:ping","data":{}}'
 
 /** Writes the refusal of a subscription: 400 name, 401 signature or key, 403 rule, 413 limit. */
 export const refusedFrame = (channel: string, error: string, status: number): string =>
@@ -64,6 +111,11 @@ export const subscribeData = z.object({
 export type SubscribeData = z.infer<typeof subscribeData>
 
 export const unsubscribeData = z.object({ channel: z.string() })
+
+/** The data of `pusher:signin`. */
+export const signinData = z.object({ auth: z.string(), user_data: z.string() })
+
+export type SigninData = z.infer<typeof signinData>
 
 const parseJson = (text: string): unknown => {
   try {

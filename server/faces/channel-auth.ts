@@ -5,7 +5,7 @@ import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { maySubscribe, type Subscriber } from '../../auth/channel-rules.ts'
 import { signChannel } from '../../auth/channel-signature.ts'
 import { type ChannelGrant, channelAuthRequest, sinceOf, writeChannelData } from '../../schema/channel-auth.ts'
-import { chatChannel } from '../../schema/channels.ts'
+import { chatChannel, chatPresence } from '../../schema/channels.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import type { Since } from '../../schema/recovery.ts'
 import type { AgentScope, Context } from '../domain/context.ts'
@@ -47,13 +47,16 @@ export const channelAuthFace: FastifyPluginAsyncZod<ChannelAuthDeps> = async (fa
     const agent = request.headers['x-visitor-token'] === undefined ? await agentOf(keys, request) : undefined
     if (agent) requireScope(agent, 'read')
     const subscriber = agent ? asSubscriber(agent) : await visitorOf(context, request)
-    const allowed = await maySubscribe(subscriber, chatChannel(channel_name), (channel) =>
+    const presence = chatPresence(channel_name)
+    const allowed = await maySubscribe(subscriber, presence ?? chatChannel(channel_name), (channel) =>
       placeOf(context.sql, channel),
     )
     if (!allowed)
       throw new HubbubError('forbidden', `You may not subscribe to ${channel_name}.`, { param: 'channel_name' })
     // pusher-js sends what it saw on all its channels with each request; only this channel's is signed.
-    const channel_data = writeChannelData(grantOf(subscriber, agent, sinceOf(asked.data)))
+    const grant = grantOf(subscriber, agent, presence ? undefined : sinceOf(asked.data))
+    const member = presence && agent && { user_id: agent.user.publicId, user_info: { name: agent.user.name } }
+    const channel_data = writeChannelData(grant, member)
     return { auth: signChannel(app, socket_id, channel_name, channel_data), channel_data }
   })
 }
@@ -80,7 +83,8 @@ const grantOf = ({ workspace }: Subscriber, agent: AgentScope | undefined, since
   const iat = Math.floor(Date.now() / 1000)
   const seen = since === undefined ? {} : { since }
   if (!agent) return { workspace, iat, ...seen }
-  const { publicId, version, expiresAt } = agent.key
+  const { publicId, version, scopes, expiresAt } = agent.key
   const ends = expiresAt ? { exp: Math.floor(expiresAt.getTime() / 1000) } : {}
-  return { workspace, key: publicId, version, iat, ...ends, ...seen }
+  const write = scopes.includes('write') ? { write: true } : {}
+  return { workspace, key: publicId, version, ...write, iat, ...ends, ...seen }
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { verifyChannel } from '../../auth/channel-signature.ts'
 import { readChannelGrant } from '../../schema/channel-auth.ts'
+import { readMember } from '../../schema/users.ts'
 import { type Api, startApi } from '../support/api.ts'
 import { type Answer, call, muroError } from '../support/http.ts'
 import type { Tenant, TestSite } from '../support/tenant.ts'
@@ -93,10 +94,31 @@ describe('an API key', () => {
           workspace: tenant.workspace.publicId,
           key: tenant.agent.key.publicId,
           version: 1,
+          write: true,
           iat: expect.any(Number),
         })
         expect(grant && grant !== 'broken' && Math.abs(grant.iat - now)).toBeLessThanOrEqual(2)
       }
+    }
+  })
+
+  it('is let into the presence channels of its workspace as its user, and may speak there if it may write', async () => {
+    const reader = JSON.parse(
+      (await api.run('key', 'create', '--scopes', 'read', '--workspace', tenant.workspace.publicId)).stdout,
+    )
+    for (const channel of [`presence-org-${tenant.workspace.publicId}`, `presence-conv-${thread.conversation}`]) {
+      const asked = { socket_id: '1.2', channel_name: channel, since: 3 }
+      const answer = await asForm(asked, withKey(tenant))
+      const grant = expectSigned(answer, '1.2', channel)
+      expect(grant).toMatchObject({ key: tenant.agent.key.publicId, write: true })
+      expect(grant).not.toHaveProperty('since')
+      const { channel_data } = granted.parse(answer.body)
+      expect(readMember(channel_data)).toEqual({
+        user_id: tenant.agent.user.publicId,
+        user_info: { name: tenant.agent.user.name },
+      })
+      const read = await asForm(asked, { Authorization: `Bearer ${reader.key}` })
+      expect(expectSigned(read, '1.2', channel)).not.toHaveProperty('write')
     }
   })
 
@@ -129,7 +151,11 @@ describe('an API key', () => {
       `private-org-${thread.conversation}`,
       visitor.channel,
       `private-visitor-${thread.conversation}`,
-      `presence-org-${tenant.workspace.publicId}`,
+      `presence-org-${other.workspace.publicId}`,
+      `presence-conv-${foreign.conversation}`,
+      `presence-site-${tenant.site.id}`,
+      `presence-visitor-${thread.conversation}`,
+      `presence-cache-org-${tenant.workspace.publicId}`,
       `private-encrypted-org-${tenant.workspace.publicId}`,
       `private-cache-org-${tenant.workspace.publicId}`,
       'private-anything',
@@ -161,6 +187,8 @@ describe('an API key', () => {
       `private-conv-${thread.conversation}`,
       `private-conv-${foreign.conversation}`,
       `private-visitor-${there.conversation}`,
+      `presence-org-${tenant.workspace.publicId}`,
+      `presence-conv-${thread.conversation}`,
     ]) {
       expectRefused(await asForm({ socket_id: '1.2', channel_name }, headers), 'channel_name')
     }

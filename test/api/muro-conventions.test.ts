@@ -243,6 +243,8 @@ describe('GET /realtime', () => {
         site: 'private-site-{id}',
         conversation: 'private-conv-{id}',
         visitor: 'private-visitor-{id}',
+        workspace_presence: `presence-org-${tenant.workspace.publicId}`,
+        conversation_presence: 'presence-conv-{id}',
       },
       events: expect.objectContaining({ 'message.new': expect.arrayContaining(['id', 'content', 'seq']) }),
     })
@@ -257,6 +259,7 @@ describe('GET /realtime', () => {
         workspace: `private-site-${tenant.site.id}`,
         conversation: 'private-conv-{id}',
         visitor: 'private-visitor-{id}',
+        conversation_presence: 'presence-conv-{id}',
       },
     })
     expect(text).not.toContain(tenant.workspace.publicId)

@@ -3,9 +3,11 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { channelSubject } from '../../realtime/bus/bus.ts'
 import { createMemoryBus } from '../../realtime/bus/memory.ts'
 import { createMetrics } from '../../realtime/metrics.ts'
-import { createRealtime } from '../../realtime/realtime.ts'
+import { createRealtime, policyOf } from '../../realtime/realtime.ts'
+import { createMemoryRoster } from '../../realtime/roster/memory.ts'
 import { StartError } from '../../schema/errors.ts'
 import { eventFrame } from '../../schema/frames.ts'
+import { chatApp } from '../../schema/pusher-apps.ts'
 import {
   app,
   createFakeLog,
@@ -27,7 +29,9 @@ afterEach(() => server.stop())
 
 const another = () =>
   createRealtime({
-    app,
+    chat: chatApp(app),
+    roster: createMemoryRoster({ policyOf: policyOf([]), listener: server.realtime.roster }),
+    post: async () => ({ ok: true, status: 200, body: '' }),
     bus: createMemoryBus({ receive: () => undefined }),
     log: createFakeLog(),
     operations: { health: async () => ({ isReady: true, bus: 'up' }), metrics: async () => '' },

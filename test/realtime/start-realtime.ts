@@ -5,11 +5,12 @@ import { inject } from 'vitest'
 import { signChannel } from '../../auth/channel-signature.ts'
 import { type Bus, type BusListener, streamSubject } from '../../realtime/bus/bus.ts'
 import { createMemoryBus } from '../../realtime/bus/memory.ts'
-import type { App } from '../../realtime/http-api.ts'
 import type { EventLog } from '../../realtime/log.ts'
 import type { Logger } from '../../realtime/logger.ts'
 import { createMetrics } from '../../realtime/metrics.ts'
-import { createRealtime, type RealtimeLimits } from '../../realtime/realtime.ts'
+import { createRealtime, policyOf, type RealtimeAccess, type RealtimeLimits } from '../../realtime/realtime.ts'
+import { createMemoryRoster } from '../../realtime/roster/memory.ts'
+import type { RosterListener } from '../../realtime/roster/roster.ts'
 import { createUwsTransport } from '../../realtime/transport/uws.ts'
 import { createWsTransport } from '../../realtime/transport/ws.ts'
 import { type ChannelGrant, writeChannelData } from '../../schema/channel-auth.ts'
@@ -17,10 +18,12 @@ import { type ChatChannel, chatChannel } from '../../schema/channels.ts'
 import { encodeStreamEvent, type LoggedEvent, tellingsOf, toStreamEvent } from '../../schema/events.ts'
 import type { Health } from '../../schema/health.ts'
 import type { KeyStanding } from '../../schema/key-notice.ts'
+import type { Post } from '../../schema/outbound.ts'
+import { chatApp, type PusherApp } from '../../schema/pusher-apps.ts'
 import { type Missed, type MissedRequest, maxReplay } from '../../schema/recovery.ts'
 import { dataOf, openRawSocket, type RawSocket } from '../support/raw-socket.ts'
 
-export const app: App = { id: '3', key: 'app-key', secret: 'app-secret' }
+export const app = { id: '3', key: 'app-key', secret: 'app-secret' }
 
 declare module 'vitest' {
   export interface ProvidedContext {
@@ -154,6 +157,10 @@ export const freePort = (): Promise<number> =>
 /** Starts it. `wrapBus` may stand between it and its bus. */
 export const startRealtime = async ({
   limits,
+  settings = {},
+  apps = [],
+  access,
+  post = async () => ({ ok: true, status: 200, body: '' }),
   health = async () => ({ isReady: true, database: 'up', bus: 'up' }),
   metricsToken,
   wrapBus = (bus) => bus,
@@ -161,6 +168,13 @@ export const startRealtime = async ({
   port: wanted = 0,
 }: {
   limits?: RealtimeLimits
+  /** What the chat's app differs in from what it usually is. */
+  settings?: Partial<PusherApp>
+  /** Further apps. */
+  apps?: readonly PusherApp[]
+  access?: RealtimeAccess
+  /** Takes what webhooks send. */
+  post?: Post
   health?: () => Promise<Health>
   metricsToken?: string
   wrapBus?: (bus: Bus) => Bus
@@ -171,14 +185,23 @@ export const startRealtime = async ({
   const logger = createTestLogger()
   const metrics = createMetrics()
   const bus = createMemoryBus(listenerOf(() => realtime))
+  const chat = { ...chatApp(app), ...settings }
+  const roster = createMemoryRoster({
+    policyOf: policyOf([chat, ...apps]),
+    listener: rosterListenerOf(() => realtime.roster),
+  })
   const realtime = createRealtime({
-    app,
+    chat,
+    apps,
     bus: wrapBus(bus),
+    roster,
+    post,
     log: withLog ? log : undefined,
     operations: { health, metrics: metrics.text, metricsToken },
     metrics,
     logger,
     createTransport,
+    ...(access && { access }),
     ...(limits && { limits }),
   })
   const { port } = await realtime.listen({ host: '127.0.0.1', port: wanted })
@@ -190,6 +213,7 @@ export const startRealtime = async ({
     logger,
     metrics,
     bus,
+    roster,
     realtime,
     url: (path: string) => `http://127.0.0.1:${port}${path}`,
     /** Opens a socket at a path; nothing is read from it yet. */
@@ -199,8 +223,8 @@ export const startRealtime = async ({
       return socket
     },
     /** Opens a socket and returns it with its id. */
-    connect: async (): Promise<{ socket: RawSocket; id: string }> => {
-      const socket = await openRawSocket(`ws://127.0.0.1:${port}/app/${app.key}?protocol=7&client=js&version=8.6.0`)
+    connect: async (key = app.key): Promise<{ socket: RawSocket; id: string }> => {
+      const socket = await openRawSocket(`ws://127.0.0.1:${port}/app/${key}?protocol=7&client=js&version=8.6.0`)
       sockets.push(socket)
       return { socket, id: socketId(dataOf(await socket.waitFor('pusher:connection_established'))) }
     },
@@ -212,10 +236,19 @@ export const startRealtime = async ({
     },
     stop: async (): Promise<void> => {
       await realtime.close()
+      await roster.close()
       for (const socket of sockets) socket.terminate()
     },
   }
 }
+
+const rosterListenerOf = (listener: () => RosterListener): RosterListener => ({
+  changed: (...told) => listener().changed(...told),
+  turned: (...told) => listener().turned(...told),
+  counted: (...told) => listener().counted(...told),
+  noticed: (...told) => listener().noticed(...told),
+  returned: () => listener().returned(),
+})
 
 const listenerOf = (
   realtime: () => Pick<ReturnType<typeof createRealtime>, 'receive' | 'busReturned'>,

@@ -84,12 +84,8 @@ describe('public channels', () => {
     ['with space', /^A channel name has 1 to 164 characters/],
     ['a'.repeat(165), /^A channel name has 1 to 164 characters/],
     ['a/b', /^A channel name has 1 to 164 characters/],
-    ['#server-to-user-1', /^Channels of users \(#\) are not available$/],
-    ['presence-room', /^Presence channels are not available$/],
-    ['presence-cache-room', /^Presence channels are not available$/],
-    ['cache-news', /^Cache channels are not available$/],
-    ['private-cache-news', /^Cache channels are not available$/],
-    ['private-encrypted-cache-news', /^Cache channels are not available$/],
+    ['#server', /^Names with # are for/],
+    ['private-#server-to-user-1', /^A channel name has/],
   ])('%j is refused with 400, and the socket stays open', async (channel, error) => {
     const { socket, id } = await server.connect()
     socket.send(operatorSubscribe(id, channel))

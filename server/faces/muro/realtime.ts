@@ -1,7 +1,14 @@
 /** `GET /realtime`: what a pusher-js client needs to know. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import { convChannel, orgChannel, siteChannel, visitorChannel } from '../../../schema/channels.ts'
+import {
+  convChannel,
+  convPresence,
+  orgChannel,
+  orgPresence,
+  siteChannel,
+  visitorChannel,
+} from '../../../schema/channels.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
 
 export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { addresses }) => {
@@ -18,6 +25,8 @@ export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, 
           : { workspace: orgChannel(workspace.publicId), site: siteChannel('{id}') }),
         conversation: convChannel('{id}'),
         visitor: visitorChannel('{id}'),
+        ...(site ? {} : { workspace_presence: orgPresence(workspace.publicId) }),
+        conversation_presence: convPresence('{id}'),
       },
       events: eventShapes,
     }
