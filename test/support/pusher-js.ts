@@ -3,8 +3,14 @@
 import PusherModule from 'pusher-js'
 
 export type PusherChannel = {
-  bind(event: string, listener: (data: unknown) => void): PusherChannel
+  /** `metadata` names who sent a client event on a presence channel. */
+  bind(event: string, listener: (data: unknown, metadata?: { user_id?: string }) => void): PusherChannel
   bind_global(listener: (event: string, data: unknown) => void): PusherChannel
+  trigger(event: string, data: unknown): boolean
+  subscribed: boolean
+  subscriptionCount: number | null
+  /** On presence channels. */
+  members?: { count: number; me: { id: string; info: unknown } | null; members: Record<string, unknown> }
 }
 
 export type PusherClient = {
@@ -12,13 +18,25 @@ export type PusherClient = {
   subscribe(channel: string): PusherChannel
   unsubscribe(channel: string): void
   bind_global(listener: (event: string, data: unknown) => void): void
+  signin(): void
+  user: {
+    user_data: unknown
+    bind(event: string, listener: (data: unknown) => void): void
+    watchlist: { bind(event: string, listener: (data: unknown) => void): void }
+  }
   disconnect(): void
 }
 
 /** Asks for a signature; the callback gets an error or what the authorizer answered. */
 export type ChannelAuthorizer = (
   request: { socketId: string; channelName: string },
-  done: (error: Error | null, answer: { auth: string; channel_data?: string } | null) => void,
+  done: (error: Error | null, answer: { auth: string; channel_data?: string; shared_secret?: string } | null) => void,
+) => void
+
+/** Asks for the signature of a signin. */
+export type UserAuthenticator = (
+  request: { socketId: string },
+  done: (error: Error | null, answer: { auth: string; user_data: string } | null) => void,
 ) => void
 
 /** How channels are authorized: by asking the program's authorizer, or by a function of the test. */
@@ -34,6 +52,7 @@ export type PusherOptions = {
   enabledTransports: 'ws'[]
   enableStats: boolean
   channelAuthorization?: ChannelAuthorization
+  userAuthentication?: { customHandler: UserAuthenticator }
 }
 
 type PusherClass = new (key: string, options: PusherOptions) => PusherClient
