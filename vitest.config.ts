@@ -1,17 +1,28 @@
 import { defineConfig } from 'vitest/config'
 
 const overSockets = [
-  'chat-channels',
-  'hostility',
-  'http-api',
-  'key-watch',
-  'lossy-bus',
-  'protocol',
-  'pusher-js',
-  'realtime',
-  'recovery',
-  'subscribe',
-].map((suite) => `test/realtime/${suite}.test.ts`)
+  'realtime/cache-channels',
+  'realtime/chat-channels',
+  'realtime/client-events',
+  'realtime/codes',
+  'realtime/hostility',
+  'realtime/http-api',
+  'realtime/http-batches',
+  'realtime/http-paths',
+  'realtime/http-publishing',
+  'realtime/http-questions',
+  'realtime/http-requests',
+  'realtime/key-watch',
+  'realtime/lossy-bus',
+  'realtime/presence',
+  'realtime/protocol',
+  'realtime/pusher-js',
+  'realtime/realtime',
+  'realtime/recovery',
+  'realtime/subscribe',
+  'realtime/users',
+  'soak/fuzz',
+].map((suite) => `test/${suite}.test.ts`)
 
 export default defineConfig({
   test: {

@@ -108,14 +108,19 @@ const appRefusal = ({ app, hasRoom }: EnteredApp, request: UpgradeRequest): Refu
   return hasRoom() ? undefined : { code: pusherCodes.overQuota, message: 'This app has as many sockets as it may have' }
 }
 
-/** Returns whether an origin is one of those allowed, where `*` stands for any part of a host and `*` alone for all. */
+/**
+ * Returns whether an origin is one of those allowed: `*` is any, and stands for any part of a host. What names a host
+ * alone, as soketi and Reverb have it, is that host with any scheme and port.
+ */
 export const isAllowed = (origin: string, allowed: NonNullable<PusherApp['allowedOrigins']>): boolean =>
   allowed.some((one) => {
     if (one === '*') return true
-    const pattern = one.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
-    // With or without a scheme in front, since soketi and Reverb name hosts alone.
-    const scheme = one.includes('://') ? '' : '(?:[a-z]+://)?'
-    return new RegExp(`^${scheme}${pattern.join('[^/:]+')}$`, 'i').test(origin)
+    const pattern = one
+      .split('*')
+      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'))
+      .join('[^/:]+')
+    const whole = one.includes('://') ? pattern : `[a-z]+://${pattern}${one.includes(':') ? '' : '(?::\\d+)?'}`
+    return new RegExp(`^${whole}$`, 'i').test(origin)
   })
 
 // What pusher-js sends, with room for its name and version.

@@ -65,7 +65,7 @@ test('4009: an origin that is not allowed, and one that is', async () => {
         resolve(String(message))
       })
     })
-  for (const origin of ['https://eu.shop.example', 'http://localhost', 'https://LOCALHOST']) {
+  for (const origin of ['https://eu.shop.example', 'http://localhost', 'https://LOCALHOST', 'http://localhost:3000']) {
     expect(await greetingFrom(origin)).toContain('connection_established')
   }
   const refused = [
@@ -75,7 +75,12 @@ test('4009: an origin that is not allowed, and one that is', async () => {
     'http://eu.shop.example',
     'https://a.shop.example.evil.com',
   ]
-  for (const origin of [...refused, 'http://localhost:3000', 'https://evil.com/.shop.example']) {
+  for (const origin of [
+    ...refused,
+    'https://eu.shop.example:8443',
+    'https://evil.com/.shop.example',
+    'http://localhost.evil.com',
+  ]) {
     expect(await greetingFrom(origin)).toContain('4009')
   }
 })
