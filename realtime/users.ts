@@ -5,7 +5,7 @@ import { userChannel } from '../schema/channels.ts'
 import { type SigninData, signedInFrame } from '../schema/frames.ts'
 import type { PusherApp } from '../schema/pusher-apps.ts'
 import { pusherCodes } from '../schema/pusher-codes.ts'
-import { maxWatchlist, readUserData } from '../schema/users.ts'
+import { maxWatchlist, readUserData, type UserData } from '../schema/users.ts'
 import type { AppMetrics } from './metrics.ts'
 import type { Relay } from './relay.ts'
 import type { Roster } from './roster/roster.ts'
@@ -44,6 +44,27 @@ export const createUsers = ({
     socket.refuse(pusherCodes.unauthorized, message)
   }
 
+  const add = (socket: Socket, user: UserData): Promise<void> | undefined => {
+    socket.user = user
+    const sockets = users.get(user.id) ?? new Set()
+    users.set(user.id, sockets.add(socket))
+    roster.occupy(app.id, userChannel(user.id), sockets.size)
+    return relay.hold(userChannel(user.id))
+  }
+
+  const confirm = (socket: Socket, user: UserData, userData: string): void => {
+    const { length } = user.watchlist
+    socket.send(signedInFrame(userData))
+    if (length > maxWatchlist) {
+      metrics.refused(`${pusherCodes.watchlistTooLong}`)
+      socket.sendError(
+        `The watchlist has ${length} users: the first ${maxWatchlist} are watched`,
+        pusherCodes.watchlistTooLong,
+      )
+    }
+    if (!socket.closed) watchlists.watch(socket, user.watchlist.slice(0, maxWatchlist))
+  }
+
   return {
     signIn: (socket, { auth, user_data }) => {
       if (!app.enableUserAuthentication) return socket.sendError('Signing in is not enabled for this app')
@@ -57,22 +78,10 @@ export const createUsers = ({
         return refuse(socket, 'This socket is signed in as another user: connect again')
       }
       authorized(socket)
-      if (!socket.user) {
-        socket.user = user
-        const sockets = users.get(user.id) ?? new Set()
-        users.set(user.id, sockets.add(socket))
-        // What is sent to the user comes on this subject, and so does what ends the sockets of the user.
-        void relay.hold(userChannel(user.id))
-        roster.occupy(app.id, userChannel(user.id), sockets.size)
-        watchlists.watch(socket, user.watchlist.slice(0, maxWatchlist))
-      }
-      socket.send(signedInFrame(user_data))
-      if (user.watchlist.length <= maxWatchlist) return
-      metrics.refused(`${pusherCodes.watchlistTooLong}`)
-      socket.sendError(
-        `The watchlist has ${user.watchlist.length} users: the first ${maxWatchlist} are watched`,
-        pusherCodes.watchlistTooLong,
-      )
+      // What is sent to the user comes on the subject that is heard then, and so does what closes the user's sockets.
+      const heard = socket.user ? undefined : add(socket, user)
+      if (heard) void heard.then(() => confirm(socket, user, user_data))
+      else confirm(socket, user, user_data)
     },
 
     forget: (socket) => {

@@ -92,7 +92,8 @@ export const createWatchlists = ({
 
   return {
     watch: (socket, users) => {
-      if (users.length === 0) return
+      // A socket has the list that it signed in with first.
+      if (users.length === 0 || lists.has(socket)) return
       lists.set(socket, users)
       for (const user of users) hold(user)
       begin(socket, users).catch(warn)
