@@ -1,6 +1,6 @@
 import PusherServer from 'pusher'
 import { expect, test } from 'vitest'
-import { signChannel, verifyChannel } from '../../auth/channel-signature.ts'
+import { signChannel, verifyChannel, verifyUser } from '../../auth/channel-signature.ts'
 
 // The vectors of Pusher's documentation.
 const app = { key: '278d425bdf160c739803', secret: '7ad3773142a6692b25b8' }
@@ -11,6 +11,15 @@ const presenceAuth = `${app.key}:afaed3695da2ffd16931f457e338e6c9f2921fa133ce7da
 test('a subscription is signed as Pusher documents it', () => {
   expect(signChannel(app, '1234.1234', 'private-foobar')).toBe(privateAuth)
   expect(signChannel(app, '1234.1234', 'presence-foobar', member)).toBe(presenceAuth)
+})
+
+test('a signin is signed as Pusher documents it, for one socket and one user', () => {
+  const auth = `${app.key}:4708d583dada6a56435fb8bc611c77c359a31eebde13337c16ab43aa6de336ba`
+  expect(verifyUser(app, auth, '1234.1234', '{"id":"12345"}')).toBe('valid')
+  expect(verifyUser(app, auth, '1234.1234', '{"id":"12346"}')).toBe('wrong_signature')
+  expect(verifyUser(app, auth, '1234.1235', '{"id":"12345"}')).toBe('wrong_signature')
+  expect(verifyUser(app, privateAuth, '1234.1234', '{"id":"12345"}')).toBe('wrong_signature')
+  expect(verifyUser(app, '', '1234.1234', '{"id":"12345"}')).toBe('missing')
 })
 
 test('a signature of the official SDK is valid, with and without channel data', () => {
