@@ -9,6 +9,7 @@ import type { AppMetrics } from './metrics.ts'
 import { createRate } from './rate.ts'
 import type { Relay } from './relay.ts'
 import type { Socket } from './socket.ts'
+import { writeJson } from './written.ts'
 
 export type ClientEvents = {
   /** Relays an event or tells its sender why not; the socket stays open. */
@@ -55,8 +56,11 @@ export const createClientEvents = ({
 
   return {
     send: (socket, frame) => {
-      const data = frame.data === undefined ? undefined : JSON.stringify(frame.data)
-      const refusal = refusalOf(socket, frame, data)
+      const data = frame.data === undefined ? undefined : writeJson(frame.data)
+      const isNested = data === undefined && frame.data !== undefined
+      const refusal = isNested
+        ? 'Client event rejected - its data is nested too deeply'
+        : refusalOf(socket, frame, data)
       if (refusal !== undefined || frame.channel === undefined) {
         metrics.refused('client_event')
         socket.sendError(refusal ?? '')

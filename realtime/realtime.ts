@@ -50,12 +50,17 @@ export type RealtimeAccess = {
 }
 
 /** Returns what a roster does for each of the apps. */
-export const policyOf =
-  (apps: readonly PusherApp[]) =>
-  (id: string): RosterPolicy => {
-    const app = apps.find((one) => one.id === id)
-    return { tellsCounts: app?.enableSubscriptionCount ?? false, hasHooks: (app?.webhooks.length ?? 0) > 0 }
-  }
+export const policyOf = (apps: readonly PusherApp[]): ((id: string) => RosterPolicy) => {
+  const policies = new Map(
+    apps.map(({ id, enableSubscriptionCount, webhooks }) => [
+      id,
+      { tellsCounts: enableSubscriptionCount, hasHooks: webhooks.length > 0 },
+    ]),
+  )
+  return (id) => policies.get(id) ?? silent
+}
+
+const silent: RosterPolicy = { tellsCounts: false, hasHooks: false }
 
 /** Makes the realtime side of the chat's app and of others. Without a log (no database) nothing is told again. */
 export const createRealtime = ({

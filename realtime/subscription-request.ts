@@ -15,6 +15,7 @@ import type { PusherApp } from '../schema/pusher-apps.ts'
 import { type MemberData, readMember } from '../schema/users.ts'
 import { brokenGrant, nameRefusal, type Refusal, signatureRefusal } from './refusals.ts'
 import type { Socket } from './socket.ts'
+import { writeJson } from './written.ts'
 
 /**
  * A subscription that may go on. `chat` is the channel of the chat whose events are heard, `place` what of the chat it
@@ -76,7 +77,9 @@ const memberOf = (
   if (!member) {
     return { status: 401, error: 'A presence channel needs a user: sign user_id into channel_data, or sign in' }
   }
-  const bytes = Buffer.byteLength(JSON.stringify(member.user_info ?? null))
+  const info = writeJson(member.user_info ?? null)
+  if (info === undefined) return { status: 413, error: 'user_info is nested too deeply' }
+  const bytes = Buffer.byteLength(info)
   if (bytes <= maxPresenceMemberSizeInKb * 1024) return member
   return { status: 413, error: `user_info has ${bytes} bytes, ${maxPresenceMemberSizeInKb * 1024} are allowed` }
 }

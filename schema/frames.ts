@@ -14,12 +14,9 @@ export const maxEventName = 200
 export const eventFrame = (channel: string, event: string, data: string): string =>
   `{"event":${JSON.stringify(event)},"channel":${JSON.stringify(channel)},"data":${JSON.stringify(data)}}`
 
-/** Writes the first frame of a socket. `activityTimeout` in seconds. */
+/** Writes the first frame of a socket, whose id is digits and a dot. `activityTimeout` in seconds. */
 export const connectedFrame = (socketId: string, activityTimeout: number): string =>
-  JSON.stringify({
-    event: 'pusher:connection_established',
-    data: JSON.stringify({ socket_id: socketId, activity_timeout: activityTimeout }),
-  })
+  `{"event":"pusher:connection_established","data":"{\\"socket_id\\":\\"${socketId}\\",\\"activity_timeout\\":${activityTimeout}}"}`
 
 export const pongFrame = '{"event":"pusher:pong","data":{}}'
 
@@ -27,8 +24,10 @@ export const pongFrame = '{"event":"pusher:pong","data":{}}'
  * Writes the confirmation of a subscription. Its data is always a string: several SDKs break without. `seq` is the
  * position from which on a chat channel is heard: the `since` of a client that is cut before it has heard anything.
  */
-export const subscribedFrame = (channel: string, seq?: number): string =>
-  eventFrame(channel, 'pusher_internal:subscription_succeeded', JSON.stringify({ seq }))
+export const subscribedFrame = (channel: string, seq?: number): string => {
+  const data = seq === undefined ? '' : `\\"seq\\":${seq}`
+  return `{"event":"pusher_internal:subscription_succeeded","channel":${JSON.stringify(channel)},"data":"{${data}}"}`
+}
 
 /** Writes the confirmation of a subscription to a presence channel. */
 export const presentFrame = (channel: string, members: readonly MemberData[]): string => {

@@ -66,7 +66,7 @@ const pusherApp = z.strictObject(
     maxBackendEventsPerSecond: limit.default(Number.POSITIVE_INFINITY),
     maxReadRequestsPerSecond: limit.default(Number.POSITIVE_INFINITY),
     maxPresenceMembersPerChannel: limit.default(100),
-    /** Of a user_info, or of a channel_data where that is smaller, in units of 1,024 bytes. */
+    /** Of a user_info, as JSON, in units of 1,024 bytes. */
     maxPresenceMemberSizeInKb: size.default(1),
     maxChannelNameLength: count.max(200, 'must be at most 200').default(maxChannelName),
     maxEventNameLength: count.max(maxEventName, `must be at most ${maxEventName}`).default(maxEventName),

@@ -67,6 +67,8 @@ export const createSender = ({
   let events = 0
   let length = 0
   let state: 'open' | 'closing' | 'closed' = 'open'
+  /** Whether the last request failed: the first of many that fail is told. */
+  let hasFailed = false
   let unsaid = 0
   let quietUntil = 0
   let window: NodeJS.Timeout | undefined
@@ -169,10 +171,13 @@ export const createSender = ({
     if (result.ok) {
       forget(delivery.events, delivery.length)
       metrics.told(delivery.events)
+      hasFailed = false
       return
     }
     metrics.failed()
-    const cause = 'failure' in result ? { failure: result.failure } : { status: result.status }
+    const cause = causeOf(result)
+    if (!hasFailed) logger.warn({ ...names, ...cause }, 'a webhook was not taken and is tried again')
+    hasFailed = true
     delivery.failures += 1
     const delay = retryDelay(delivery.failures, delivery.until - now(), random)
     if (delay === undefined) drop(delivery.events, delivery.length, 'expired', cause)
@@ -208,3 +213,6 @@ export const createSender = ({
     },
   }
 }
+
+const causeOf = (result: PostResult): object =>
+  'failure' in result ? { failure: result.failure } : { status: result.status }

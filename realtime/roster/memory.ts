@@ -82,6 +82,7 @@ export const createMemoryRoster = ({
   const turn = (app: string, channel: string, isOccupied: boolean): void => {
     const user = channelUser(channel)
     if (user !== undefined) listener.turned(app, user, isOccupied)
+    else if (!policyOf(app).hasHooks) return
     else if (isOccupied) greet(app, keyOf(app, channel), { name: 'channel_occupied', channel })
     else sayGoodbye(app, keyOf(app, channel), { name: 'channel_vacated', channel })
   }

@@ -60,6 +60,7 @@ describe('an event that nobody takes', () => {
         message: 'a webhook was not told of events',
       },
     ])
+    expect(hooks.failures).toEqual([{ app: '1', host: 'hooks.example', status: 500 }])
     expect(vi.getTimerCount()).toBe(0)
   })
 
@@ -80,7 +81,8 @@ describe('an event that nobody takes', () => {
     await vi.advanceTimersByTimeAsync(600_000)
     expect(hooks.counts).toMatchObject({ told: 0, expired: 1000 })
     expect(hooks.lines).toHaveLength(1)
-    expect(JSON.stringify(hooks.lines)).not.toMatch(/token|hush|app-secret/)
+    expect(hooks.failures).toEqual([{ app: '1', host: expect.any(String), failure: 'timeout' }])
+    expect(JSON.stringify([hooks.lines, hooks.failures])).not.toMatch(/token|hush|app-secret/)
   })
 
   test('is not told long after its time, however slowly the receiver fails', async () => {

@@ -24,7 +24,7 @@ export const counted = (channel: string, subscription_count: number): HookEvent 
   subscription_count,
 })
 
-/** Starts hooks; nothing is left to chance unless `random` says so. */
+/** Starts hooks; `failures` are the first of many tries that failed, `lines` all else that was logged. Nothing is left to chance unless `random` says so. */
 export const startHooks = (
   app: PusherApp,
   post: Post,
@@ -32,7 +32,11 @@ export const startHooks = (
 ) => {
   const counts = { told: 0, failed: 0, expired: 0, full: 0, stopped: 0 }
   const lines: { level: string; fields: object; message: string }[] = []
-  const log = (level: string) => (fields: object, message: string) => void lines.push({ level, fields, message })
+  const failures: object[] = []
+  const log = (level: string) => (fields: object, message: string) => {
+    if (message === 'a webhook was not taken and is tried again') failures.push(fields)
+    else lines.push({ level, fields, message })
+  }
   const logger: Logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
   const hooks = createHooks({
     app,
@@ -53,7 +57,7 @@ export const startHooks = (
     random,
     ...(grace === undefined ? {} : { grace }),
   })
-  return { ...hooks, counts, lines }
+  return { ...hooks, counts, lines, failures }
 }
 
 /** What was posted: `events` are read from the body; `at` counts from the start of the script, in ms. */
