@@ -12,7 +12,7 @@ import { createRedisRoster } from './realtime/roster/redis/redis.ts'
 import type { Roster, RosterListener } from './realtime/roster/roster.ts'
 import { type Config, type Role, readConfig } from './schema/config.ts'
 import { HubbubError, StartError } from './schema/errors.ts'
-import type { Health, Operations } from './schema/health.ts'
+import type { Health, Operations, Use } from './schema/health.ts'
 import { readCommand, UsageError, usage } from './server/commands.ts'
 import type { Database } from './server/db/database.ts'
 import { isAnswering } from './server/db/is-answering.ts'
@@ -65,9 +65,10 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   }
   const bus = await openBus(config, { listener, metrics, logger })
   opened.push(bus.close)
-  let draining = false
+  const use: Use = { lastAsked: 0, isDraining: false }
   const operations = {
-    health: async () => await healthOf(database, bus, draining),
+    use,
+    health: async () => await healthOf(database, bus, use.isDraining),
     metrics: metrics.text,
     metricsToken: config.METRICS_TOKEN,
   }
@@ -114,7 +115,8 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   const http = rest ?? (realtime ? undefined : await createProbes({ operations, logger }))
   if (http) opened.push(() => http.close())
   closeOnSignal(async () => {
-    draining = true
+    use.isDraining = true
+    await leave(realtime, use, config.DRAIN_SECONDS * 1000)
     await close()
   }, logger)
   const port = http && (await listenOn(http, host, config.PORT))
@@ -132,6 +134,21 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   const greeting = startLines(addresses, { isOrdered: database !== undefined })
   process.stdout.write(made && base ? greeting + firstStartLines(base, made) : greeting)
 }
+
+/**
+ * Sends the sockets elsewhere and goes on answering requests until a balancer has had time to see that this process is
+ * not ready: as long as the time, in ms, lasts. Where nobody was here lately nobody is waited for.
+ */
+const leave = async (realtime: Realtime | undefined, { lastAsked }: Use, time: number): Promise<void> => {
+  const until = Date.now() + time
+  const isInUse = Date.now() - lastAsked < lately || (realtime?.isInUse() ?? false)
+  await realtime?.drain(time)
+  const left = until - Date.now()
+  if (isInUse && left > 0) await new Promise((resolve) => setTimeout(resolve, left))
+}
+
+/** For how long in ms somebody who asked is taken to be there: balancers look at least this often. */
+const lately = 60_000
 
 /** Says how the parts are. Without a database, what does not come over the bus is never heard of. */
 const healthOf = async (database: Database | undefined, bus: Bus, draining: boolean): Promise<Health> => {

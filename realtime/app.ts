@@ -45,6 +45,7 @@ export type AppSide = AppApi & {
   receive(subject: string, message: string): void
   /** Reads again what other nodes may have told while they could not be heard. */
   reread(): Promise<void>
+  sockets(): IterableIterator<Socket>
   closeAll(code: PusherCode, message: string): void
   close(): void
 }
@@ -203,6 +204,7 @@ export const createAppSide = ({
     reread: async () => {
       await Promise.all([presence.reread(), cache.reread(hub.publish), watchlists.reread()])
     },
+    sockets: hub.sockets,
     closeAll: hub.closeAll,
     close: () => {
       watchman.close()

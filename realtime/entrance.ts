@@ -13,6 +13,11 @@ export type EnteredApp = Pick<AppSide, 'app' | 'handlers' | 'hasRoom' | 'open'> 
   metrics: Pick<AppSide['metrics'], 'refused'>
 }
 
+export type Entrance = Omit<TransportHandlers<Socket>, 'http'> & {
+  /** Lets nobody in any more. */
+  shut(): void
+}
+
 /** Makes the transport's handlers. `apps` are by their key, `pathPrefix` is what a proxy may have left in front. */
 export const createEntrance = ({
   apps,
@@ -22,7 +27,8 @@ export const createEntrance = ({
   apps: ReadonlyMap<string, EnteredApp>
   pathPrefix?: string | undefined
   maxSocketsPerIp?: number | undefined
-}): Omit<TransportHandlers<Socket>, 'http'> => {
+}): Entrance => {
+  let isShut = false
   // Kept here and not at the socket: most installations have no such limit.
   const addresses = new Map<Socket, string>()
   const perAddress = new Map<string, number>()
@@ -31,6 +37,7 @@ export const createEntrance = ({
     const key = keyOf(request.path, pathPrefix)
     const side = key === undefined ? undefined : apps.get(key)
     if (!side) return turnAway(wire, key === undefined ? unknownPath : unknownApp)
+    if (isShut) return turnAway(wire, closing)
     const protocol = protocolOf(request.query)
     // Who asks is found out only where it matters.
     const address = maxSocketsPerIp === Number.POSITIVE_INFINITY ? undefined : request.address
@@ -74,6 +81,9 @@ export const createEntrance = ({
       socket.app.close(socket)
       forget(socket)
     },
+    shut: () => {
+      isShut = true
+    },
   }
 }
 
@@ -81,6 +91,9 @@ type Refusal = { code: PusherCode; message: string }
 
 const unknownPath: Refusal = { code: pusherCodes.unknownPath, message: 'Path not found: connect to /app/KEY' }
 const unknownApp: Refusal = { code: pusherCodes.unknownApp, message: 'There is no app with this key' }
+
+// After a second, since a balancer may take a while to see that this node is not ready.
+const closing: Refusal = { code: pusherCodes.overCapacity, message: 'This node is about to stop: connect again' }
 
 // The WebSocket is opened all the same: a browser cannot read why an upgrade was refused.
 const turnAway = (wire: Wire, { code, message }: Refusal): Socket => {

@@ -14,7 +14,7 @@ export type Hub = {
   leave(socket: Socket, channel: string): void
   leaveAll(socket: Socket): void
   /** Returns the sockets that are open. */
-  sockets(): Iterable<Socket>
+  sockets(): IterableIterator<Socket>
   size(): number
   /** Returns how many sockets of this process are on a channel. */
   count(channel: string): number

@@ -7,6 +7,7 @@ import type { PusherApp } from '../schema/pusher-apps.ts'
 import { pusherCodes } from '../schema/pusher-codes.ts'
 import { type AppSide, createAppSide } from './app.ts'
 import { type Bus, controlSubject } from './bus/bus.ts'
+import { drain } from './drain.ts'
 import { createEntrance } from './entrance.ts'
 import { createHooks } from './hooks/hooks.ts'
 import { createHttpApi } from './http/http-api.ts'
@@ -29,6 +30,10 @@ export type Realtime = {
   readonly roster: RosterListener
   /** Compares the keys that opened subscriptions with how they stand now. */
   recheckKeys(): void
+  /** Returns whether there are sockets. */
+  isInUse(): boolean
+  /** Lets no sockets in any more and closes all of them in slices over a time, in ms; HTTP is served all the while. */
+  drain(time: number): Promise<void>
   /** Stops accepting, closes every socket so that it comes back at once, and ends. */
   close(): Promise<void>
 }
@@ -165,6 +170,14 @@ export const createRealtime = ({
       },
     },
     recheckKeys: () => chatSide?.recheckKeys(),
+    isInUse: () => sides.some((side) => !side.sockets().next().done),
+    drain: async (time) => {
+      entrance.shut()
+      await drain(
+        sides.flatMap((side) => [...side.sockets()]),
+        time,
+      )
+    },
     close: async () => {
       transport.stop()
       for (const side of sides) side.closeAll(pusherCodes.reconnect, 'The server restarts')

@@ -74,6 +74,7 @@ const environment = z.object({
   SEND_BUFFER_BYTES: whole(16_384).default(1_048_576),
   WEBHOOK_ALLOW_PRIVATE: privateHosts.optional(),
   METRICS_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  DRAIN_SECONDS: whole(0, 3600).default(10),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })
 

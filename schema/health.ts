@@ -11,9 +11,14 @@ export const presentHealth = ({ isReady, ...parts }: Health): { status: 200 | 50
   body: { status: isReady ? 'ready' : 'not ready', ...parts },
 })
 
+/** Who uses a process: when it was asked something last, in ms, and whether it is about to stop. */
+export type Use = { lastAsked: number; isDraining: boolean }
+
 /** What is shown to who operates the process. `metrics` is text for Prometheus, `metricsToken` opens it from afar. */
 export type Operations = {
   health: () => Promise<Health>
   metrics: () => Promise<string>
   metricsToken?: string | undefined
+  /** Kept by the ports: who asks a process that is about to stop is told to come back on another connection. */
+  use?: Use
 }

@@ -32,6 +32,7 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
   const app = createApp({
     logger,
     trustProxy,
+    use: operations.use,
     renderers: [
       ['/api/v1/chat', renderSiteChatError],
       ['/', renderMuroError],
@@ -49,7 +50,7 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
 
 /** Makes what a process without REST and without sockets answers: how it is. */
 export const createProbes = async ({ operations, logger }: Pick<ServerDeps, 'operations' | 'logger'>): Promise<App> => {
-  const app = createApp({ logger, trustProxy: undefined, renderers: [['/', renderMuroError]] })
+  const app = createApp({ logger, trustProxy: undefined, use: operations.use, renderers: [['/', renderMuroError]] })
   const otherMethods = answerOtherMethods(app)
   await app.register(probesFace, { operations })
   otherMethods()

@@ -8,7 +8,7 @@ export const closeOnSignal = (close: () => Promise<void>, logger: FastifyBaseLog
   const onSignal = (signal: NodeJS.Signals) => {
     if (closing) process.exit(1)
     closing = true
-    logger.info(`${signal}: closing`)
+    logger.info(`${signal}: closing; once more ends it at once`)
     close().then(
       () => process.exit(0),
       (error: unknown) => {

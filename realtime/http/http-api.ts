@@ -27,6 +27,7 @@ export const createHttpApi = ({
   pathPrefix?: string
   now?: () => number
 }): ((request: HttpRequest) => Answer) => {
+  const { use } = operations
   const probes = createProbes(operations)
   const { trigger, batch, triggerOne, terminate } = createPublishing({ roster })
   const { channels, channel, users, stats } = createQuestions({ roster })
@@ -88,7 +89,7 @@ export const createHttpApi = ({
     return answer({ caller, request, subject })
   }
 
-  return (request) => {
+  const answer = (request: HttpRequest): Answer => {
     const { path } = request
     const stripped = withoutPrefix(path)
     return (
@@ -97,7 +98,17 @@ export const createHttpApi = ({
       text(404, `There is no ${path} here: servers ask below /apps/APP_ID/`)
     )
   }
+
+  return (request) => {
+    if (use) use.lastAsked = Date.now()
+    const answered = answer(request)
+    if (!use?.isDraining) return answered
+    return answered instanceof Promise ? answered.then(last) : last(answered)
+  }
 }
+
+/** The last answer on its connection: whoever keeps that would have the next request cut off. */
+const last = (reply: HttpReply): HttpReply => ({ ...reply, headers: { ...reply.headers, Connection: 'close' } })
 
 /** A path of the API: an app's own, one of its channels', or of its users'. Names are still escaped. */
 const appPath =

@@ -11,6 +11,7 @@ import Fastify, {
 import { validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { randomToken } from '../../auth/random.ts'
 import { HubbubError } from '../../schema/errors.ts'
+import type { Use } from '../../schema/health.ts'
 import { caps } from '../../schema/muro.ts'
 import { answerBrokenRequest } from './broken-requests.ts'
 import { setDeadlines } from './deadline.ts'
@@ -39,10 +40,12 @@ const exposed = [
 export const createApp = ({
   logger,
   trustProxy,
+  use,
   renderers,
 }: {
   logger: FastifyBaseLogger
   trustProxy: string | undefined
+  use: Use | undefined
   renderers: readonly (readonly [prefix: string, render: RenderError])[]
 }) => {
   const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -79,6 +82,10 @@ export const createApp = ({
   setDeadlines(app)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(commonHeaders(request))
+    if (!use) return
+    use.lastAsked = Date.now()
+    // Whoever keeps its connection would have the next request cut off.
+    if (use.isDraining) reply.header('Connection', 'close')
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
