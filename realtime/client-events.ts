@@ -2,6 +2,7 @@
 
 import { channelKind } from '../schema/channels.ts'
 import { type ClientFrame, clientEventFrame } from '../schema/frames.ts'
+import { writeJson } from '../schema/json.ts'
 import type { PusherApp } from '../schema/pusher-apps.ts'
 import { pusherCodes } from '../schema/pusher-codes.ts'
 import type { HookEvent } from '../schema/pusher-hooks.ts'
@@ -9,7 +10,6 @@ import type { AppMetrics } from './metrics.ts'
 import { createRate } from './rate.ts'
 import type { Relay } from './relay.ts'
 import type { Socket } from './socket.ts'
-import { writeJson } from './written.ts'
 
 export type ClientEvents = {
   /** Relays an event or tells its sender why not; the socket stays open. */

@@ -11,11 +11,11 @@ import {
   chatPresence,
 } from '../schema/channels.ts'
 import type { SubscribeData } from '../schema/frames.ts'
+import { writeJson } from '../schema/json.ts'
 import type { PusherApp } from '../schema/pusher-apps.ts'
 import { type MemberData, readMember } from '../schema/users.ts'
 import { brokenGrant, nameRefusal, type Refusal, signatureRefusal } from './refusals.ts'
 import type { Socket } from './socket.ts'
-import { writeJson } from './written.ts'
 
 /**
  * A subscription that may go on. `chat` is the channel of the chat whose events are heard, `place` what of the chat it

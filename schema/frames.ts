@@ -1,6 +1,7 @@
 /** The frames of Pusher protocol 7: how each is written, and how one from a client is read. */
 
 import { z } from 'zod'
+import { readJson } from './json.ts'
 import type { PusherCode } from './pusher-codes.ts'
 import type { MemberData } from './users.ts'
 
@@ -93,11 +94,11 @@ export type ClientFrame = z.infer<typeof clientFrame>
 
 /** Reads a frame from a client; undefined if it is not one. Data that is JSON inside a string is unwrapped. */
 export const readClientFrame = (text: string): ClientFrame | undefined => {
-  const frame = clientFrame.safeParse(parseJson(text))
+  const frame = clientFrame.safeParse(readJson(text))
   if (!frame.success) return undefined
   const { data } = frame.data
   if (typeof data !== 'string' || !frame.data.event.startsWith('pusher:')) return frame.data
-  return { ...frame.data, data: parseJson(data) ?? data }
+  return { ...frame.data, data: readJson(data) ?? data }
 }
 
 /** The data of `pusher:subscribe` and `pusher:unsubscribe`. */
@@ -115,11 +116,3 @@ export const unsubscribeData = z.object({ channel: z.string() })
 export const signinData = z.object({ auth: z.string(), user_data: z.string() })
 
 export type SigninData = z.infer<typeof signinData>
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

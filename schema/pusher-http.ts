@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { channelKind, channelName, channelUser } from './channels.ts'
+import { writeJson } from './json.ts'
 import type { PusherApp } from './pusher-apps.ts'
 import { utf8Bytes } from './text.ts'
 
@@ -149,7 +150,8 @@ const publication = (
   maxData: number,
   where: string,
 ): Publication | Unfit => {
-  const data = textOf(event.data)
+  // Data that is not text is written as JSON once.
+  const data = typeof event.data === 'string' ? event.data : writeJson(event.data)
   if (data === undefined) return { status: 400, text: `${where}data: is nested too deeply` }
   // A character has at most three bytes: what is short enough need not be counted.
   const size = data.length * 3 > maxData ? utf8Bytes(data) : 0
@@ -161,16 +163,6 @@ const publication = (
     channels,
     exceptSocketId: event.socket_id ?? undefined,
     info: typeof info === 'string' ? [] : info,
-  }
-}
-
-/** Returns data as text: as it is, else as JSON. Undefined where it is nested so deeply that it cannot be written. */
-const textOf = (data: unknown): string | undefined => {
-  if (typeof data === 'string') return data
-  try {
-    return JSON.stringify(data)
-  } catch {
-    return undefined
   }
 }
 

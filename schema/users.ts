@@ -1,6 +1,7 @@
 /** Users and members: what an app signs of who a socket belongs to. */
 
 import { z } from 'zod'
+import { readJson } from './json.ts'
 
 /** Pusher's limits: characters of a user's id, users on a watchlist. */
 export const maxUserId = 128
@@ -23,7 +24,7 @@ export type UserData = { id: string; info: unknown; watchlist: string[] }
 
 /** Reads the user_data of a signin; a text says what is wrong with it. */
 export const readUserData = (text: string): UserData | string => {
-  const parsed = userData.safeParse(parseJson(text))
+  const parsed = userData.safeParse(readJson(text))
   if (!parsed.success) return wrong('user_data', parsed.error)
   const { id, user_info, watchlist } = parsed.data
   return { id: String(id), info: user_info, watchlist: [...new Set((watchlist ?? []).map(String))] }
@@ -36,7 +37,7 @@ export type MemberData = { user_id: string | number; user_info?: unknown }
 
 /** Reads who joins a presence channel; undefined if channel_data does not say, a text says what is wrong with it. */
 export const readMember = (channelData: string): MemberData | string | undefined => {
-  const parsed = memberData.safeParse(parseJson(channelData))
+  const parsed = memberData.safeParse(readJson(channelData))
   if (!parsed.success) return wrong('channel_data', parsed.error)
   const { user_id, user_info } = parsed.data
   if (user_id === undefined) return undefined
@@ -45,11 +46,3 @@ export const readMember = (channelData: string): MemberData | string | undefined
 
 const wrong = (name: string, { issues }: z.ZodError): string =>
   `Invalid ${name}: ${[...(issues[0]?.path ?? []).map(String), issues[0]?.message].join(' ')}`
-
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}

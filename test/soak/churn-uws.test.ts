@@ -1,0 +1,3 @@
+import { churns } from './churn.ts'
+
+churns('uws')
