@@ -1,6 +1,7 @@
 /** Users of a Pusher server in a browser: pusher-js as its documentation sets it up, with what it has heard. */
 
 import { onTestFinished } from 'vitest'
+import { z } from 'zod'
 import { Pusher, type PusherClient, type PusherOptions } from '../support/pusher-js.ts'
 import { type PusherNodes, shop } from '../support/pusher-nodes.ts'
 
@@ -11,7 +12,7 @@ export type Browser = {
   pusher: PusherClient
   /** Subscribes and resolves when that is confirmed; keeps all that is told there. */
   join(channel: string): Promise<{ channel: ReturnType<PusherClient['subscribe']>; heard: Heard[] }>
-  /** Signs in and resolves when that is confirmed. */
+  /** Signs in and resolves when the user is heard on the channel of its own. */
   signIn(): Promise<void>
 }
 
@@ -66,7 +67,10 @@ export const openBrowser = async (nodes: PusherNodes, node: number, visitor?: Vi
     },
     signIn: async () => {
       const signedIn = new Promise<void>((resolve) => {
-        pusher.bind_global((event) => event === 'pusher:signin_success' && resolve())
+        pusher.connection.bind('message', (message) => {
+          const { event, channel } = z.object({ event: z.string(), channel: z.string().optional() }).parse(message)
+          if (channel?.startsWith('#') && event === 'pusher_internal:subscription_succeeded') resolve()
+        })
       })
       pusher.signin()
       await signedIn
