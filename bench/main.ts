@@ -1,9 +1,10 @@
 /** `npm run bench -- NAME`: runnable benchmarks; each prints ratios measured in one run on this machine. */
 
 import { benchFanout } from './fanout.ts'
+import { benchStorm } from './storm.ts'
 import { benchWrite } from './write.ts'
 
-const benches: Record<string, () => Promise<void>> = { fanout: benchFanout, write: benchWrite }
+const benches: Record<string, () => Promise<void>> = { fanout: benchFanout, storm: benchStorm, write: benchWrite }
 
 const [name = ''] = process.argv.slice(2)
 const bench = benches[name]
