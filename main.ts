@@ -25,6 +25,7 @@ import { createAddresses } from './server/faces/addresses.ts'
 import { firstStartLines, startLines } from './server/greeting.ts'
 import { createLimiter } from './server/http/limiter.ts'
 import { startForgettingClaims } from './server/jobs/forget-claims.ts'
+import { startPruningLog } from './server/jobs/prune-log.ts'
 import { startSortingSearch } from './server/jobs/sort-search.ts'
 import { watchKeyChanges } from './server/key-changes.ts'
 import { createLogger } from './server/logger.ts'
@@ -86,6 +87,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
     if (runs('worker')) {
       opened.push(startForgettingClaims(database.sql, logger))
       opened.push(startSortingSearch(database.sql, logger))
+      opened.push(startPruningLog(database.sql, config.EVENT_RETENTION_DAYS, logger))
     }
   }
 

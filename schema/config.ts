@@ -40,7 +40,6 @@ const environment = z.object({
   REDIS_URL: z
     .string()
     .regex(/^rediss?:\/\//, 'must begin with redis:// or rediss://')
-    .refine((url) => !url.includes(','), 'a Redis Cluster comes with a later version; name one server')
     .optional(),
   ROLES: roleList.default([...roles]),
   PUSHER_APP_ID: z.string().regex(/^\d+$/, 'must be digits').optional(),
@@ -74,6 +73,7 @@ const environment = z.object({
   SEND_BUFFER_BYTES: whole(16_384).default(1_048_576),
   WEBHOOK_ALLOW_PRIVATE: privateHosts.optional(),
   METRICS_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  EVENT_RETENTION_DAYS: whole(1, 36_500).default(7),
   DRAIN_SECONDS: whole(0, 3600).default(10),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
 })

@@ -62,10 +62,17 @@ export const tellingsOf = ({ workspace, site, conversation, staff, visitor }: St
 /** How long an `agent.typing` may be shown, in ms. */
 export const typingExpiresIn = 6000
 
+/** Returns what staff hear of a logged event, on the sockets and by sync. */
+export const staffData = ({ id, seq, conversation_seq, payload }: LoggedEvent): Record<string, unknown> => ({
+  ...payload,
+  event_id: id,
+  seq,
+  ...(conversation_seq === null ? {} : { conversation_seq }),
+})
+
 /** Returns a logged event as the sockets hear it; live and replayed events both come through here. */
 export const toStreamEvent = (event: LoggedEvent): StreamEvent => {
-  const { workspace, seq, id, type, site, conversation, conversation_seq, public_seq, payload } = event
-  const numbers = conversation_seq === null ? { event_id: id, seq } : { event_id: id, seq, conversation_seq }
+  const { workspace, seq, type, site, conversation, public_seq } = event
   return {
     workspace,
     seq,
@@ -73,7 +80,7 @@ export const toStreamEvent = (event: LoggedEvent): StreamEvent => {
     site,
     conversation,
     publicSeq: public_seq,
-    staff: JSON.stringify({ ...payload, ...numbers }),
+    staff: JSON.stringify(staffData(event)),
     visitor: visitorData(event),
   }
 }

@@ -53,5 +53,5 @@ export const recoveryFrame = (channel: string, chat: ChatChannel, { from, to, fa
 const syncPath = ({ audience, id }: ChatChannel): string => {
   if (audience === 'conv') return `/api/v1/conversations/${id}/messages`
   if (audience === 'visitor') return '/api/v1/chat/conversations/{visitor_token}/messages'
-  return '/api/v1/conversations'
+  return '/api/v1/snapshot'
 }

@@ -3,11 +3,14 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { StartError } from '../schema/errors.ts'
 import type { Operations } from '../schema/health.ts'
+import { createArrivals } from './domain/arrivals.ts'
 import type { Context } from './domain/context.ts'
+import { readHeads } from './domain/history.ts'
 import type { KeyCache } from './domain/key-cache.ts'
 import type { Addresses } from './faces/addresses.ts'
 import { channelAuthFace } from './faces/channel-auth.ts'
-import { muroFace, renderMuroError } from './faces/muro/muro.ts'
+import { renderMuroError } from './faces/muro/errors.ts'
+import { muroFace } from './faces/muro/muro.ts'
 import { renderSiteChatError, siteChatFace } from './faces/site-chat.ts'
 import { pageFace, probesFace } from './faces/status.ts'
 import { type App, createApp } from './http/app.ts'
@@ -28,7 +31,14 @@ export type ServerDeps = {
 
 /** Makes the REST part; it serves once it listens. */
 export const createServer = async (deps: ServerDeps): Promise<App> => {
-  const { context, keys, limiter, perMinute, addresses, pusherApp, operations, trustProxy, logger } = deps
+  const { keys, limiter, perMinute, addresses, pusherApp, operations, trustProxy, logger } = deps
+  const arrivals = createArrivals({
+    heads: (workspaces) => readHeads(deps.context.sql, workspaces),
+    keys,
+    isDraining: () => operations.use?.isDraining ?? false,
+    onFailure: (error) => logger.debug({ err: error }, 'whether there is something new was not seen'),
+  })
+  const context = { ...deps.context, onLogged: arrivals.tell }
   const app = createApp({
     logger,
     trustProxy,
@@ -41,7 +51,7 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
   const otherMethods = answerOtherMethods(app)
   await app.register(probesFace, { operations })
   await app.register(pageFace, { operations, addresses })
-  await app.register(muroFace, { prefix: '/api/v1', context, keys, limiter, perMinute, addresses })
+  await app.register(muroFace, { prefix: '/api/v1', context, keys, arrivals, limiter, perMinute, addresses })
   await app.register(channelAuthFace, { prefix: '/api/v1/realtime/auth', context, keys, app: pusherApp })
   await app.register(siteChatFace, { prefix: '/api/v1/chat', context, limiter, limited: perMinute > 0, addresses })
   otherMethods()

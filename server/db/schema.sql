@@ -132,6 +132,13 @@ create table idempotency_keys (
   constraint idempotency_keys_pkey PRIMARY KEY (owner, route, key)
 );
 
+create table log_origin (
+  only_row boolean not null default true,
+  id uuid not null default gen_random_uuid(),
+  constraint log_origin_only_row_check CHECK (only_row),
+  constraint log_origin_pkey PRIMARY KEY (only_row)
+);
+
 create table messages (
   id bigint not null generated always as identity,
   public_id text not null,
@@ -230,6 +237,7 @@ CREATE INDEX contacts_search ON public.contacts USING gin (workspace_id, folded(
 CREATE INDEX conversation_activity_newest ON public.conversation_activity USING btree (workspace_id, seq DESC);
 CREATE INDEX conversation_activity_newest_active ON public.conversation_activity USING btree (workspace_id, seq DESC) WHERE (NOT closed);
 CREATE INDEX conversations_contact ON public.conversations USING btree (contact_id);
+CREATE INDEX events_contact ON public.events USING btree (workspace_id, ((payload ->> 'id'::text)), seq) WHERE (conversation_id IS NULL);
 CREATE UNIQUE INDEX events_conversation ON public.events USING btree (conversation_id, conversation_seq) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
 CREATE UNIQUE INDEX messages_client_id ON public.messages USING btree (conversation_id, client_id) WHERE (client_id IS NOT NULL);
@@ -240,6 +248,12 @@ CREATE OR REPLACE FUNCTION public.folded(text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN lower(upper(($1 COLLATE pg_c_utf8)))
+;
+CREATE OR REPLACE FUNCTION public.log_epoch()
+ RETURNS text
+ LANGUAGE sql
+ STABLE
+AS $function$select left(md5(concat_ws(' ', (select id::text from log_origin), (select oid::text from pg_database where datname = current_database()), (select system_identifier::text from pg_control_system()), (select left(pg_walfile_name(pg_current_wal_lsn()), 8)))), 16)$function$
 ;
 CREATE OR REPLACE FUNCTION public.tell_key_change()
  RETURNS trigger

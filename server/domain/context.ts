@@ -1,11 +1,12 @@
 /** What every function of the domain is given first, and in whose name it acts. */
 
 import type { Bus } from '../../realtime/bus/bus.ts'
+import type { LoggedEvent } from '../../schema/events.ts'
 import type { KeyScope } from '../../schema/ids.ts'
 import type { Sql } from '../db/sql.ts'
 
-/** The means: the database, and the bus that tells what was written. */
-export type Context = { sql: Sql; bus: Pick<Bus, 'publish'> }
+/** The means: the database, the bus that tells what was written, and who else in this process hears of it. */
+export type Context = { sql: Sql; bus: Pick<Bus, 'publish'>; onLogged?: (events: LoggedEvent[]) => void }
 
 /** The tenant: its row and its public id. Every query is narrowed by it. */
 export type Workspace = { id: number; publicId: string }

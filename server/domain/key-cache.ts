@@ -10,6 +10,8 @@ export type KeyCache = {
   trust(heard: boolean): void
   /** Drops what was kept of a key. */
   forget(keyId: string): void
+  /** Calls with each key that changes, and with undefined where any may have; returns what ends it. */
+  watch(onChange: (keyId: string | undefined) => void): () => void
 }
 
 /** Keeps keys that `look` found. Unknown keys are not kept: guesses would fill the memory. */
@@ -17,6 +19,7 @@ export const createKeyCache = (look: (text: string) => Promise<FoundKey | undefi
   const kept = new Map<string, FoundKey>()
   let trusted = false
   let changes = 0
+  const watchers = new Set<(keyId: string | undefined) => void>()
   return {
     find: async (text) => {
       const name = hashSecret(text).toString('base64')
@@ -35,10 +38,16 @@ export const createKeyCache = (look: (text: string) => Promise<FoundKey | undefi
       trusted = heard
       changes += 1
       kept.clear()
+      for (const watcher of watchers) watcher(undefined)
     },
     forget: (keyId) => {
       changes += 1
       for (const [name, { scope }] of kept) if (scope.key.publicId === keyId) kept.delete(name)
+      for (const watcher of watchers) watcher(keyId)
+    },
+    watch: (onChange) => {
+      watchers.add(onChange)
+      return () => watchers.delete(onChange)
     },
   }
 }

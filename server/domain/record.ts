@@ -30,9 +30,9 @@ export type Log = {
 }
 
 /** Runs a write in one transaction; what it logged is published after the commit, in order. */
-export const record = async <T>({ sql, bus }: Context, write: (tx: Tx, log: Log) => Promise<T>): Promise<T> => {
+export const record = async <T>(context: Context, write: (tx: Tx, log: Log) => Promise<T>): Promise<T> => {
   const logged: LoggedEvent[] = []
-  const answer = await transact(sql, (tx) =>
+  const answer = await transact(context.sql, (tx) =>
     write(tx, {
       take: (workspace, count) => takeNumbers(tx, workspace, count),
       write: async (workspace, first, drafts) => {
@@ -40,17 +40,17 @@ export const record = async <T>({ sql, bus }: Context, write: (tx: Tx, log: Log)
       },
     }),
   )
-  publish(bus, logged)
+  publish(context, logged)
   return answer
 }
 
 /** Runs a write that is one statement and returns the events it logged; they are published once it has committed. */
 export const recordStatement = async (
-  { sql, bus }: Context,
+  context: Context,
   write: (sql: Sql) => PromiseLike<LoggedEvent[]>,
 ): Promise<LoggedEvent[]> => {
-  const logged = await write(sql)
-  publish(bus, logged)
+  const logged = await write(context.sql)
+  publish(context, logged)
   return logged
 }
 
@@ -62,8 +62,9 @@ export const tell = ({ bus }: Context, event: StreamEvent): void =>
 export const tellKey = ({ bus }: Context, notice: KeyNotice): void =>
   bus.publish(controlSubject, encodeKeyNotice(notice))
 
-const publish = (bus: Context['bus'], events: LoggedEvent[]) => {
+const publish = ({ bus, onLogged }: Context, events: LoggedEvent[]) => {
   for (const event of events) bus.publish(streamSubject(event.workspace), encodeStreamEvent(toStreamEvent(event)))
+  if (events.length > 0) onLogged?.(events)
 }
 
 // The type's number in every Postgres.

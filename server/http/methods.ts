@@ -9,6 +9,7 @@ const requestHeaders = [
   'Authorization',
   'Content-Type',
   'Idempotency-Key',
+  'Last-Event-ID',
   'X-Api-Key',
   'X-Request-Id',
   'X-Visitor-Token',

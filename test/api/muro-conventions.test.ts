@@ -247,6 +247,7 @@ describe('GET /realtime', () => {
         conversation_presence: 'presence-conv-{id}',
       },
       events: expect.objectContaining({ 'message.new': expect.arrayContaining(['id', 'content', 'seq']) }),
+      sync: { url: `${api.url}/api/v1/sync`, cursor: expect.any(String) },
     })
   })
 

@@ -231,7 +231,7 @@ test('without a database events are told as they arrive, and every since is answ
   const socket = await comeBack(channels.org, 3)
   expect(await recovery(socket)).toEqual({
     seqs: [],
-    end: { recovered: false, from: 3, to: null, reason: 'unavailable', sync: '/api/v1/conversations' },
+    end: { recovered: false, from: 3, to: null, reason: 'unavailable', sync: '/api/v1/snapshot' },
   })
   server.log.append('org_1')
   server.record('org_1')

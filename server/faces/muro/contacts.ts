@@ -13,25 +13,26 @@ export const contactRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
     { config: { scope: 'read' }, schema: { querystring: contracts.listContacts } },
     async (request) => {
       const { data, nextCursor } = await listContacts(context, admitted(request), request.query)
-      return presentList(data.map(present), nextCursor)
+      return presentList(data.map(presentContact), nextCursor)
     },
   )
 
   app.post('/contacts', { schema: { body: contracts.createContact } }, async (request, reply) => {
     const agent = admitted(request)
     const created = await createContact(context, agent, request.body, claimOf(request, agent.key.publicId))
-    return reply.code(201).send(present(answerOf(created, reply)))
+    return reply.code(201).send(presentContact(answerOf(created, reply)))
   })
 
   app.get<{ Params: { id: string } }>('/contacts/:id', { config: { scope: 'read' } }, async (request) =>
-    present(await readContact(context, admitted(request), request.params.id)),
+    presentContact(await readContact(context, admitted(request), request.params.id)),
   )
 
   app.patch<{ Params: { id: string }; Body: contracts.UpdateContact }>(
     '/contacts/:id',
     { schema: { body: contracts.updateContact } },
-    async (request) => present(await updateContact(context, admitted(request), request.params.id, request.body)),
+    async (request) => presentContact(await updateContact(context, admitted(request), request.params.id, request.body)),
   )
 }
 
-const present = (facts: ContactFacts) => ({ object: 'contact', ...facts })
+/** Shows a contact. */
+export const presentContact = <T extends ContactFacts>(facts: T) => ({ object: 'contact', ...facts })

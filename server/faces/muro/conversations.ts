@@ -18,24 +18,25 @@ export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (a
     { config: { scope: 'read' }, schema: { querystring: contracts.listConversations } },
     async (request) => {
       const { data, nextCursor } = await listConversations(context, admitted(request), request.query)
-      return presentList(data.map(present), nextCursor)
+      return presentList(data.map(presentConversation), nextCursor)
     },
   )
 
   app.post('/conversations', { schema: { body: contracts.openConversation } }, async (request, reply) => {
     const agent = admitted(request)
     const opened = await openConversation(context, agent, request.body, claimOf(request, agent.key.publicId))
-    return reply.code(201).send(present(answerOf(opened, reply)))
+    return reply.code(201).send(presentConversation(answerOf(opened, reply)))
   })
 
   app.get<{ Params: { id: string } }>('/conversations/:id', { config: { scope: 'read' } }, async (request) =>
-    present(await readConversation(context, admitted(request), request.params.id)),
+    presentConversation(await readConversation(context, admitted(request), request.params.id)),
   )
 
   app.patch<{ Params: { id: string }; Body: contracts.UpdateConversation }>(
     '/conversations/:id',
     { schema: { body: contracts.updateConversation } },
-    async (request) => present(await updateConversation(context, admitted(request), request.params.id, request.body)),
+    async (request) =>
+      presentConversation(await updateConversation(context, admitted(request), request.params.id, request.body)),
   )
 
   app.post<{ Params: { id: string }; Body: contracts.Typing }>(
@@ -51,7 +52,8 @@ export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (a
   )
 }
 
-const present = ({ id, state, ...facts }: ConversationFacts) => ({
+/** Shows a conversation. */
+export const presentConversation = <T extends ConversationFacts>({ id, state, ...facts }: T) => ({
   object: 'conversation',
   id,
   status: shownStatus(state),

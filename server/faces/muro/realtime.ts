@@ -9,11 +9,15 @@ import {
   siteChannel,
   visitorChannel,
 } from '../../../schema/channels.ts'
+import { currentPosition } from '../../domain/sync.ts'
+import { writeSyncCursor } from '../../domain/sync-cursors.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
 
-export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { addresses }) => {
+export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { context, addresses }) => {
   app.get('/realtime', { config: { scope: 'read' } }, async (request) => {
-    const { workspace, site } = admitted(request)
+    const agent = admitted(request)
+    const { workspace, site } = agent
+    const cursor = writeSyncCursor(await currentPosition(context, agent))
     return {
       object: 'realtime',
       enabled: true,
@@ -29,6 +33,7 @@ export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, 
         conversation_presence: convPresence('{id}'),
       },
       events: eventShapes,
+      sync: { url: `${addresses.api(request)}/api/v1/sync`, cursor },
     }
   })
 }
