@@ -14,18 +14,41 @@ export type RedisAddress = {
   }
   /** Returns why something failed, in one line and without the password. */
   reasonOf(error: unknown): string
+  /** Returns another node of the same Cluster, which lets in whom this one does. */
+  at(host: string, port: number): RedisAddress
 }
 
-/** Reads a REDIS_URL. */
+/** Reads a REDIS_URL: one address, or those of several nodes of a Cluster, which are entered as the first one is. */
+export const readRedisAddresses = (url: string): [RedisAddress, ...RedisAddress[]] => {
+  // A password may have a comma.
+  const [first = '', ...others] = url.split(/,\s*(?=rediss?:\/\/)/)
+  const address = readRedisAddress(first)
+  if (others.length === 0) return [address]
+  const { db, username = '', password = '', tls } = address.options
+  if (db !== 0) throw unusable('a Redis Cluster has no database but 0')
+  const rest = others.map(readRedisAddress).map(({ options }) => {
+    const isSame = (options.username ?? username) === username && (options.password ?? password) === password
+    if (!isSame || options.db !== 0 || !options.tls !== !tls) {
+      throw unusable('the nodes of a Redis Cluster have one user, one password and one scheme')
+    }
+    return address.at(options.host, options.port)
+  })
+  return [address, ...rest]
+}
+
+/** Names where an address leads, without what lets in. */
+export const placeOfAddress = ({ options: { host, port } }: RedisAddress): string => `${host}:${port}`
+
+/** Reads one address. */
 export const readRedisAddress = (url: string): RedisAddress => {
   const { protocol, hostname, port, pathname, ...parsed } = parse(url)
   const host = hostname.replace(/^\[|\]$/g, '') || 'localhost'
   const username = decode(parsed.username)
   const password = decode(parsed.password)
-  return {
+  const at = (host: string, port: number): RedisAddress => ({
     options: {
       host,
-      port: Number(port || 6379),
+      port,
       ...(username && { username }),
       ...(password && { password }),
       db: Number(pathname.slice(1)),
@@ -35,7 +58,9 @@ export const readRedisAddress = (url: string): RedisAddress => {
       const [line = ''] = describe(error).split('\n')
       return password ? line.replaceAll(password, '***') : line
     },
-  }
+    at,
+  })
+  return at(host, Number(port || 6379))
 }
 
 /** Returns the one line that a start ends with where Redis cannot be used. */

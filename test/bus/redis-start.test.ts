@@ -54,7 +54,9 @@ test.each([
   ['http://127.0.0.1:6379'],
   ['redis://127.0.0.1:6379/first'],
   ['redis://:100%@127.0.0.1:6379'],
-  ['redis://a:6379,redis://b:6379'],
+  ['redis://a:6379,'],
+  ['redis://a:6379,b:6379'],
+  ['redis://a:6379,redis://b:6379,'],
 ])('a REDIS_URL that is no address of a Redis is one line: %s', async (url) => {
   expect(await refusal(url)).toBe(
     'REDIS_URL: Redis cannot be used: its address must look like redis://user:password@host:6379/0, or rediss:// for TLS',

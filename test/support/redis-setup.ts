@@ -17,7 +17,7 @@ declare module 'vitest' {
 
 export default async function setup(project: TestProject) {
   const { REDIS_URL } = process.env
-  const binary = findBinary() ?? installBinary()
+  const binary = recent(findBinary() ?? installBinary())
   project.provide('redisBinary', binary)
   if (REDIS_URL) {
     project.provide('redisUrl', REDIS_URL)
@@ -40,6 +40,14 @@ const findBinary = (): string | undefined =>
         return false
       }
     })
+
+/** Returns the binary if it can run a Redis Cluster with sharded pub/sub; ends the run where it cannot. */
+const recent = (binary: string): string => {
+  const version = /v=(\d+)\S*/.exec(run(binary, ['--version']).stdout)
+  if (Number(version?.[1]) >= 7) return binary
+  say(`The tests need redis-server 7 or newer, for the Redis Cluster: ${binary} is ${version?.[0].slice(2)}`)
+  process.exit(1)
+}
 
 const install = 'apt-get install -y --no-install-recommends redis-server'
 
@@ -66,7 +74,7 @@ const giveUp = (command: string | undefined, output = ''): never => {
   const what = process.env.REDIS_URL
     ? 'redis-server beside REDIS_URL, to kill and freeze one of their own'
     : 'redis-server'
-  const how = command === undefined ? 'install 6.2 or newer' : `run ${command}`
+  const how = command === undefined ? 'install 7 or newer' : `run ${command}`
   say(`${output}The tests need ${what}; it is not on the PATH: ${how}`)
   process.exit(1)
 }

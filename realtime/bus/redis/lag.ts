@@ -1,7 +1,6 @@
 /** How long a message takes from this process to Redis and back: a probe on a subject of its own, all the time. */
 
 import type { Metrics } from '../../metrics.ts'
-import type { RedisLink } from '../../redis/link.ts'
 
 /** How every probe begins, in the place of a sign: no process signs so, since signs are of Base64. */
 export const probeSign = '<<lag>> '
@@ -18,17 +17,16 @@ export type LagWatch = {
   end(): void
 }
 
-/** Makes the watch. `name` is what the subject is called in Redis; it is this process's alone. */
+/** Makes the watch over a subject that is this process's alone. */
 export const createLagWatch = ({
-  publisher,
-  subscriber,
-  name,
+  send,
+  subscribe,
   busLag,
   every = pause,
 }: {
-  publisher: Pick<RedisLink, 'client' | 'isReady'>
-  subscriber: Pick<RedisLink, 'client'>
-  name: string
+  /** Publishes a probe, if it can be sent now. */
+  send: (message: string) => Promise<unknown> | undefined
+  subscribe: () => Promise<unknown> | undefined
   busLag: Metrics['busLag']
   every?: number
 }): LagWatch => {
@@ -41,12 +39,12 @@ export const createLagWatch = ({
     // While nothing comes back the lag is at least as long as that has been so.
     if (waiting !== undefined) busLag.set((now - waiting) / 1000)
     waiting ??= now
-    if (publisher.isReady()) publisher.client.publish(name, `${probeSign}${now}`).catch(ignore)
+    send(`${probeSign}${now}`)?.catch(ignore)
   }
 
   return {
     listen: () => {
-      subscriber.client.subscribe(name).catch(ignore)
+      subscribe()?.catch(ignore)
     },
     returned: (message) => {
       busLag.set((performance.now() - Number(message.toString('latin1', probeSign.length))) / 1000)

@@ -13,10 +13,14 @@ export type RedisSender = {
 /** What a Redis that does not answer may cost until that is noticed: messages, and bytes that the network did not take. */
 const bounds = { messages: 50_000, bytes: 32 * 1024 * 1024 }
 
-/** Makes a sender. */
+const nothing = (): void => undefined
+
+/** Makes a sender. In a Cluster `publish` is `spublish`; `onRefused` is called where one was not taken. */
 export const createRedisSender = (
   { client, isReady }: RedisLink,
   { busPublished, busDropped }: Pick<Metrics, 'busPublished' | 'busDropped'>,
+  publish: 'publish' | 'spublish' = 'publish',
+  onRefused: () => void = nothing,
 ): RedisSender => {
   let inFlight = 0
   let corked: typeof client.stream | undefined
@@ -39,6 +43,7 @@ export const createRedisSender = (
   const onLost = (): void => {
     inFlight -= 1
     busDropped.inc()
+    onRefused()
   }
 
   return {
@@ -49,12 +54,10 @@ export const createRedisSender = (
       }
       if (!corked) cork()
       inFlight += 1
-      client.publish(name, message).then(onSent, onLost)
+      client[publish](name, message).then(onSent, onLost)
     },
     settle: async () => {
       if (isReady()) await client.ping().then(nothing, nothing)
     },
   }
 }
-
-const nothing = (): void => undefined

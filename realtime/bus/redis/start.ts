@@ -1,10 +1,10 @@
-/** The first connection to a Redis, and what shows that it will do. */
+/** The first connections to a Redis or a Cluster, and what shows that they will do. */
 
 import { StartError } from '../../../schema/errors.ts'
 import { type RedisAddress, unusable } from '../../redis/address.ts'
+import type { RedisCluster, Shard } from '../../redis/cluster.ts'
+import { checkHello } from '../../redis/hello.ts'
 import type { RedisLink } from '../../redis/link.ts'
-
-const oldest = { major: 6, minor: 2 }
 
 /** Opens both links and tries them on a channel; throws a StartError where that fails, with both closed. */
 export const openRedis = async ({
@@ -20,7 +20,7 @@ export const openRedis = async ({
 }): Promise<void> => {
   try {
     await Promise.all([publisher.open(), subscriber.open()])
-    await checkVersion(publisher)
+    await checkHello(publisher.client)
     // An access list may allow one and not the other.
     await Promise.all([subscriber.client.subscribe(probe), publisher.client.publish(probe, '')])
     await subscriber.client.unsubscribe(probe)
@@ -31,14 +31,23 @@ export const openRedis = async ({
   }
 }
 
-const checkVersion = async ({ client }: RedisLink): Promise<void> => {
-  // Unlike INFO, HELLO is not refused to anyone.
-  const hello = await client.hello().catch((error: unknown) => {
-    if (/unknown command/i.test(String(error))) return ['version', 'older than 6.0']
-    throw error
-  })
-  const version = String(hello[hello.indexOf('version') + 1])
-  const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major > oldest.major || (major === oldest.major && minor >= oldest.minor)) return
-  throw unusable(`${oldest.major}.${oldest.minor} or newer is needed, this one is ${version}`)
+/** Tries a Cluster that is open on a channel, at the shard that has it if that is there. */
+export const tryCluster = async ({
+  cluster,
+  address,
+  probe,
+}: {
+  cluster: RedisCluster<Shard & { readonly subscriber: RedisLink }>
+  address: RedisAddress
+  probe: string
+}): Promise<void> => {
+  const { link, subscriber } = cluster.shardOf(probe) ?? {}
+  if (!link?.isReady() || !subscriber?.isReady()) return
+  try {
+    await Promise.all([subscriber.client.ssubscribe(probe), link.client.spublish(probe, '')])
+    await subscriber.client.sunsubscribe(probe)
+  } catch (error) {
+    cluster.close()
+    throw unusable(address.reasonOf(error))
+  }
 }

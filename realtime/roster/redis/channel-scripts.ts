@@ -1,7 +1,10 @@
 /** The scripts about one channel: what each says is absolute, so that saying it again changes nothing. */
 
-import { unsigned } from '../../bus/redis/redis.ts'
+import { unsigned } from '../../bus/redis/names.ts'
 import { largeChannel } from '../roster.ts'
+
+/** How they tell what has changed. */
+export const publishing = "redis.call('PUBLISH',"
 
 /**
  * What the scripts about one channel share. They return what the caller has to do: a list of lists of words, such as
@@ -26,7 +29,7 @@ local function micros()
   return time[1] * 1000000 + time[2]
 end
 local function text(whole) return string.format('%.0f', whole) end
-local function say(message) redis.call('PUBLISH', subject, '${unsigned}' .. message) end
+local function say(message) ${publishing} subject, '${unsigned}' .. message) end
 
 local function rise()
   local version = text(math.max(number('v') + 1, micros()))

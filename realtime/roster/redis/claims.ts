@@ -2,6 +2,7 @@
 
 import { writeMember } from '../news.ts'
 import type { Joined, Member } from '../roster.ts'
+import type { RosterPart } from './keys.ts'
 
 /** What is claimed of one user. `max`: how many members the channel may have, -1: it is claimed whatever others say. */
 export type MemberClaim = {
@@ -26,6 +27,8 @@ export type Claim = {
   had: number
   isUnsure: boolean
   isListed: boolean
+  /** The part of the lists that it is in. */
+  part: RosterPart | undefined
   /** Whether it has to be said although nothing has changed. */
   isForgotten: boolean
   members: Map<string, MemberClaim> | undefined
@@ -57,6 +60,7 @@ export const createClaims = (): Claims => {
         had: 0,
         isUnsure: false,
         isListed: false,
+        part: undefined,
         isForgotten: false,
         members: undefined,
         changed: undefined,
@@ -112,8 +116,8 @@ export const dropMember = (claim: Claim, member: MemberClaim): void => {
 }
 
 /** Returns whether nothing is claimed of a channel, and Redis knows that. */
-export const isNothing = ({ sockets, had, isUnsure, isListed, members }: Claim): boolean =>
-  sockets === 0 && had === 0 && !isUnsure && !isListed && !members?.size
+export const isNothing = ({ sockets, had, isUnsure, isListed, isForgotten, members }: Claim): boolean =>
+  sockets === 0 && had === 0 && !isUnsure && !isListed && !isForgotten && !members?.size
 
 /** Has everything said again to a Redis that was emptied: what it had confirmed is what the others still know. */
 export const sayAgain = (claim: Claim): void => {
@@ -124,6 +128,13 @@ export const sayAgain = (claim: Claim): void => {
     member.isUnsure = false
     changeMember(claim, member)
   }
+}
+
+/** Has everything said again to a shard that may have lost any of it. What it may have, it still may. */
+export const sayOver = (claim: Claim): void => {
+  claim.isListed = false
+  claim.isForgotten = true
+  for (const member of claim.members?.values() ?? []) changeMember(claim, member)
 }
 
 /** Has everything said under a new name: the others were told that all of the old one has gone. */

@@ -1,9 +1,9 @@
 /** The lease: what tells the other nodes that this one lives, and tells this one whether it was taken for dead. */
 
 import { randomBytes } from 'node:crypto'
-import type { Redis } from 'ioredis'
+import type { Keyspace } from '../../redis/keyspace.ts'
 import type { RosterKeys } from './keys.ts'
-import { callOf } from './scripts.ts'
+import type { Scripts } from './scripts.ts'
 
 /** How a beat ended: `emptied`: Redis has lost everything; `reaped`: the others have taken this node for dead. */
 export type Beat = 'kept' | 'emptied' | 'reaped'
@@ -23,14 +23,16 @@ export type Lease = {
 
 /** Makes a lease, which begins with its first beat. Times are in ms. */
 export const createLease = ({
-  client,
+  keyspace,
   keys,
+  callOf,
   time,
   now,
   renamed,
 }: {
-  client: Redis
+  keyspace: Pick<Keyspace, 'run'>
   keys: RosterKeys
+  callOf: Scripts['callOf']
   time: number
   now: () => number
   /** Called when the node has another name, before anything can be said under it. */
@@ -48,7 +50,7 @@ export const createLease = ({
     const asked = now()
     const sockets = [...own].flat()
     const names = [keys.leases, keys.dead, keys.epoch, keys.sockets]
-    const answer = await client.evalsha(...callOf('beat', names, node, time, known, newName(), ...sockets))
+    const answer = await keyspace.run(keys.leases, ...callOf('beat', names, node, time, known, newName(), ...sockets))
     const [found = '', isAlive, ...sums] = Array.isArray(answer) ? answer.map(String) : []
     if (isAlive !== '1') {
       heldUntil = Number.NEGATIVE_INFINITY

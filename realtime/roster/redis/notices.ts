@@ -1,12 +1,12 @@
 /** What a script has left to this process: webhooks to notice now, and what is to be looked at again later. */
 
-import type { Redis } from 'ioredis'
 import type { HookEvent } from '../../../schema/pusher-hooks.ts'
 import type { Logger } from '../../logger.ts'
+import type { Asked, Keyspace } from '../../redis/keyspace.ts'
 import { readMember } from '../news.ts'
 import type { Member, RosterListener, RosterPolicy } from '../roster.ts'
-import { placeName, type RosterKeys } from './keys.ts'
-import type { CallChannel, ScriptCall } from './scripts.ts'
+import { placeName, type RosterKeys, type RosterPart } from './keys.ts'
+import type { CallChannel } from './scripts.ts'
 
 export type Goodbyes = {
   /** Returns whether a goodbye of a channel has yet to be told here. */
@@ -16,8 +16,8 @@ export type Goodbyes = {
 export type Notices = Goodbyes & {
   /** Takes what a script has left to do; `member` is who it was about. */
   take(app: string, channel: string, todo: unknown, member?: Member): void
-  /** Writes the pending goodbyes into a Redis that was emptied. */
-  writeAgain(): void
+  /** Writes the pending goodbyes whose keys may have been lost. */
+  writeAgain(isLost?: (key: string) => boolean): void
   close(): void
 }
 
@@ -28,8 +28,9 @@ const retryTime = 1000
 
 /** Makes the notices of a process. */
 export const createNotices = ({
-  client,
+  keyspace,
   keys,
+  partAt,
   node,
   call,
   policyOf,
@@ -37,8 +38,10 @@ export const createNotices = ({
   pause,
   logger,
 }: {
-  client: Redis
+  keyspace: Pick<Keyspace, 'run'>
   keys: RosterKeys
+  /** Returns the part of the lists that is beside a key. */
+  partAt: (key: string) => RosterPart
   node: () => string
   call: CallChannel
   policyOf: (app: string) => RosterPolicy
@@ -85,7 +88,8 @@ export const createNotices = ({
     if (isGone) void run(call('finish', app, channel, field, value))
     if (fields.size === 0) {
       goodbyes.delete(place)
-      client.srem(keys.goodbyes(node()), place).catch(ignore)
+      const list = partAt(keys.roster(app, channel)).goodbyes(node())
+      keyspace.run(list, 'srem', list, place).catch(ignore)
     }
     if (!isGone) return
     const member = readMember(value.slice(value.indexOf('{')))
@@ -105,9 +109,9 @@ export const createNotices = ({
     counts.set(place, setTimeout(look, ms))
   }
 
-  const run = async (words: ScriptCall): Promise<string[][] | undefined> => {
+  const run = async ({ key, command }: Asked): Promise<string[][] | undefined> => {
     try {
-      return readTodo(await client.evalsha(...words))
+      return readTodo(await keyspace.run(key, ...command))
     } catch {
       return undefined
     }
@@ -127,11 +131,14 @@ export const createNotices = ({
   return {
     take,
     isPending: (app, channel) => goodbyes.has(placeName(app, channel)),
-    writeAgain: () => {
+    writeAgain: (isLost = () => true) => {
       for (const [place, fields] of goodbyes) {
-        client.sadd(keys.goodbyes(node()), place).catch(ignore)
         for (const [field, { app, channel, value }] of fields) {
-          client.hsetnx(keys.roster(app, channel), field, value).catch(ignore)
+          const key = keys.roster(app, channel)
+          if (!isLost(key)) continue
+          const list = partAt(key).goodbyes(node())
+          keyspace.run(list, 'sadd', list, place).catch(ignore)
+          keyspace.run(key, 'hsetnx', key, field, value).catch(ignore)
         }
       }
     },

@@ -1,24 +1,26 @@
 /** What is asked of the roster in Redis, and answered in time or not at all. */
 
-import type { Redis } from 'ioredis'
 import { userChannel } from '../../../schema/channels.ts'
+import type { Answer, Asked, Keyspace } from '../../redis/keyspace.ts'
 import { inTime, within } from '../../within.ts'
 import { readMember } from '../news.ts'
 import { type CachedEvent, cacheLifetime, missedPause, type Roster } from '../roster.ts'
 import { placeName, type RosterKeys, readPlace } from './keys.ts'
-import { callOf } from './scripts.ts'
+import type { Scripts } from './scripts.ts'
 
 export type Reads = Pick<Roster, 'members' | 'counts' | 'channels' | 'online' | 'remember' | 'recall' | 'missed'>
 
 /** Makes the questions. `settle` returns what has to be waited for so that this process finds what it has said. */
 export const createReads = ({
-  client,
+  keyspace,
   keys,
+  callOf,
   settle,
   patience,
 }: {
-  client: Redis
+  keyspace: Pick<Keyspace, 'run' | 'runAll'>
   keys: RosterKeys
+  callOf: Scripts['callOf']
   settle: () => Promise<void> | undefined
   patience: number
 }): Reads => {
@@ -32,21 +34,16 @@ export const createReads = ({
   }
 
   /** Returns the answers of many commands; throws the first failure. */
-  const all = async (pipeline: ReturnType<Redis['pipeline']>): Promise<unknown[]> => {
-    const results = (await pipeline.exec()) ?? []
-    return results.map(([error, result]) => {
-      if (error) throw error
-      return result
-    })
-  }
+  const all = async (asked: Asked[]): Promise<unknown[]> => (await keyspace.runAll(asked)).map(resultOf)
 
-  const places = async (node: string, pattern: string): Promise<string[]> => {
+  const places = async (list: string, pattern: string): Promise<string[]> => {
     const found: string[] = []
     let cursor = '0'
     do {
-      const [next, names] = await client.sscan(keys.places(node), cursor, 'MATCH', pattern, 'COUNT', 1000)
-      found.push(...names)
-      cursor = next
+      const answer = await keyspace.run(list, 'sscan', list, cursor, 'MATCH', pattern, 'COUNT', 1000)
+      const [next, names] = listOf(answer)
+      found.push(...listOf(names).map(String))
+      cursor = String(next)
     } while (cursor !== '0')
     return found
   }
@@ -54,60 +51,70 @@ export const createReads = ({
   return {
     members: (app, channel) =>
       ask(async () => {
-        const answer = await client.evalsha(...callOf('members', [keys.roster(app, channel)]))
-        const [version = '0', ...texts] = Array.isArray(answer) ? answer.map(String) : []
+        const key = keys.roster(app, channel)
+        const answer = await keyspace.run(key, ...callOf('members', [key]))
+        const [version = '0', ...texts] = listOf(answer).map(String)
         return { version: Number(version), members: texts.map(readMember).filter((member) => member !== undefined) }
       }),
     counts: (app, channels) =>
       ask(async () => {
-        const pipeline = client.pipeline()
-        for (const channel of channels) pipeline.hmget(keys.roster(app, channel), 't', 'n')
-        return (await all(pipeline)).map((found) => {
-          const [subscriptions, users] = Array.isArray(found) ? found.map(Number) : []
+        const asked = channels.map((channel) => about(keys.roster(app, channel), 'hmget', 't', 'n'))
+        return (await all(asked)).map((found) => {
+          const [subscriptions, users] = listOf(found).map(Number)
           return { subscriptions: subscriptions ?? 0, users: users ?? 0 }
         })
       }),
     channels: (app, prefix) =>
       ask(async () => {
-        const nodes = (await Promise.all([client.zrange(keys.leases, '0', '-1'), client.smembers(keys.dead)])).flat()
+        const known = await all([about(keys.leases, 'zrange', 0, -1), about(keys.dead, 'smembers')])
+        const nodes = known.flatMap(listOf).map(String)
+        const lists = nodes.flatMap((node) => keys.parts.map((part) => part.places(node)))
         const pattern = `${placeName(app, prefix).replace(/[\\*?[\]]/g, '\\$&')}*`
-        const names = (await Promise.all(nodes.map((node) => places(node, pattern)))).flat()
+        const names = (await Promise.all(lists.map((list) => places(list, pattern)))).flat()
         return [...new Set(names)].map((name) => readPlace(name).channel).filter((channel) => !channel.startsWith('#'))
       }),
     online: (app, users) =>
       ask(async () => {
-        const pipeline = client.pipeline()
-        for (const user of users) pipeline.hexists(keys.roster(app, userChannel(user)), 't')
-        return (await all(pipeline)).map((found) => found === 1)
+        const asked = users.map((user) => about(keys.roster(app, userChannel(user)), 'hexists', 't'))
+        return (await all(asked)).map((found) => found === 1)
       }),
     remember: (app, channel, event) =>
       inTime(
         (async () => {
-          const pipeline = client.pipeline()
-          pipeline.set(keys.cached(app, channel), writeCached(event), 'EX', cacheLifetime)
-          pipeline.del(keys.missed(app, channel))
-          await all(pipeline)
+          const kept = about(keys.cached(app, channel), 'set', writeCached(event), 'EX', cacheLifetime)
+          await all([kept, about(keys.missed(app, channel), 'del')])
         })(),
         patience,
       ),
     recall: (app, channel) =>
       inTime(
         (async () => {
-          const pipeline = client.pipeline()
-          pipeline.get(keys.cached(app, channel))
-          pipeline.ttl(keys.cached(app, channel))
-          const [text, ttl] = await all(pipeline)
+          const key = keys.cached(app, channel)
+          const [text, ttl] = await all([about(key, 'get'), about(key, 'ttl')])
           // It may have ended between the two.
           return typeof text === 'string' && Number(ttl) >= 0 ? { ...readCached(text), ttl: Number(ttl) } : undefined
         })(),
         patience,
       ),
     missed: async (app, channel) => {
-      const answer = await inTime(client.set(keys.missed(app, channel), '1', 'EX', missedPause, 'NX'), patience)
+      const key = keys.missed(app, channel)
+      const answer = await inTime(keyspace.run(key, 'set', key, '1', 'EX', missedPause, 'NX'), patience)
       return answer === 'OK'
     },
   }
 }
+
+const about = (key: string, name: string, ...words: (string | number)[]): Asked => ({
+  key,
+  command: [name, key, ...words],
+})
+
+const resultOf = ([error, result]: Answer): unknown => {
+  if (error) throw error
+  return result
+}
+
+const listOf = (answer: unknown): unknown[] => (Array.isArray(answer) ? answer : [])
 
 const writeCached = ({ stamp, data, frame }: CachedEvent): string => JSON.stringify([stamp, data, frame])
 

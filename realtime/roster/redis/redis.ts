@@ -1,26 +1,27 @@
 /** The roster between processes, in Redis: each says what it has, and takes out what the dead have left. */
 
 import type { Logger } from '../../logger.ts'
-import { readRedisAddress, unusable } from '../../redis/address.ts'
-import { createRedisLink } from '../../redis/link.ts'
+import { readRedisAddresses, unusable } from '../../redis/address.ts'
+import { createClusterKeyspace } from '../../redis/cluster-keyspace.ts'
+import { createLinkKeyspace, type Keyspace } from '../../redis/keyspace.ts'
 import { within } from '../../within.ts'
 import type { Joined, Roster, RosterListener, RosterPolicy } from '../roster.ts'
-import { changeMember, claimMember, createClaims, sayAnew } from './claims.ts'
-import { createRosterKeys } from './keys.ts'
+import { type Claim, changeMember, claimMember, createClaims, sayAnew } from './claims.ts'
+import { createRosterKeys, type RosterPart } from './keys.ts'
 import { createLease } from './lease.ts'
 import { createLife } from './life.ts'
 import { createNotices } from './notices.ts'
 import { createReads } from './reads.ts'
-import { callOf, createCallChannel, loadScripts } from './scripts.ts'
+import { createCallChannel, createScripts } from './scripts.ts'
 import { createSpeaker } from './speaker.ts'
 import { createSweep } from './sweep.ts'
 import { type RosterTimes, usualTimes } from './times.ts'
 
 /**
- * Connects to a Redis; throws a StartError where it cannot be used. From then on it never fails: while Redis is away
- * what this process has is kept here and said later. Changes are told through the bus, which has to have the same
- * prefix and whose listener has to give news to `tellNews`; of the listener only `noticed` and `returned` are called.
- * `policyOf` has to answer for every app that any node has.
+ * Connects to a Redis, or a Redis Cluster; throws a StartError where it cannot be used. From then on it never fails:
+ * while Redis is away what this process has is kept here and said later. Changes are told through the bus, which has to
+ * have the same prefix and whose listener has to give news to `tellNews`; of the listener only `noticed` and `returned`
+ * are called. `policyOf` has to answer for every app that any node has.
  */
 export const createRedisRoster = async ({
   url,
@@ -40,21 +41,33 @@ export const createRedisRoster = async ({
   now?: () => number
 }): Promise<Roster> => {
   const times = { ...usualTimes, ...otherTimes }
-  const address = readRedisAddress(url)
-  const keys = createRosterKeys(prefix)
+  const addresses = readRedisAddresses(url)
+  const [address] = addresses
+  const isCluster = addresses.length > 1
+  const keys = createRosterKeys(prefix, { isCluster })
+  const { callOf, load } = createScripts({ isCluster })
   const claims = createClaims()
   let isClosing = false
 
-  const link = createRedisLink({
-    address,
-    name: 'hubbub-roster',
-    onReady: () => life.linked(),
-    onLost: () => lease.doubt(),
-  })
-  const { client } = link
+  const name = 'hubbub-roster'
+  const keyspace: Keyspace = isCluster
+    ? createClusterKeyspace({
+        addresses,
+        name,
+        prepare: load,
+        onGained: (isGained) => {
+          notices.writeAgain(isGained)
+          life.gained(({ app, channel }) => isGained(keys.roster(app, channel)))
+        },
+        onLost: (isLost) => {
+          if (isLost(keys.leases)) lease.doubt()
+        },
+      })
+    : createLinkKeyspace({ address, name, prepare: load, onReady: () => life.linked(), onLost: () => lease.doubt() })
   const lease = createLease({
-    client,
+    keyspace,
     keys,
+    callOf,
     time: times.lease,
     now,
     renamed: () => {
@@ -65,14 +78,62 @@ export const createRedisRoster = async ({
     },
   })
   const { node } = lease
-  const mayTalk = (): boolean => link.isReady() && lease.isHeld()
-  const call = createCallChannel({ keys, node, policyOf, pause: times.countPause })
-  const notices = createNotices({ client, keys, node, call, policyOf, listener, pause: times.goodbye, logger })
+  const isReady = (): boolean => keyspace.isReady(keys.leases)
+  // While the leases cannot be reached by anybody, nobody is taken for dead.
+  const mayTalk = ({ app, channel }: Pick<Claim, 'app' | 'channel'>): boolean =>
+    isCluster
+      ? keyspace.isReady(keys.roster(app, channel)) && (lease.isHeld() || !isReady())
+      : isReady() && lease.isHeld()
+  const partAt = (key: string): RosterPart => {
+    const name = keyspace.beside(key, keys.partNames)
+    return keys.parts.find(({ nodes }) => nodes === name) ?? keys.firstPart
+  }
+  const call = createCallChannel({ keys, callOf, node, policyOf, pause: times.countPause })
+  const notices = createNotices({
+    keyspace,
+    keys,
+    partAt,
+    node,
+    call,
+    policyOf,
+    listener,
+    pause: times.goodbye,
+    logger,
+  })
   const heard = notices.take
-  const speaker = createSpeaker({ client, keys, claims, node, call, mayTalk, heard, goodbyes: notices, logger })
-  const sweep = createSweep({ client, keys, own: node, call, heard, goodbyes: notices, policyOf, logger })
-  const life = createLife({ link, lease, claims, speaker, notices, sweep, listener, times, now, logger })
-  const reads = createReads({ client, keys, settle: speaker.settle, patience: times.patience })
+  const speaker = createSpeaker({
+    keyspace,
+    keys,
+    partAt,
+    claims,
+    node,
+    call,
+    mayTalk,
+    heard,
+    goodbyes: notices,
+    logger,
+  })
+  const sweep = createSweep({ keyspace, keys, own: node, call, callOf, heard, goodbyes: notices, policyOf, logger })
+  const register = (): void => {
+    if (!isCluster) return
+    void keyspace.runAll(keys.partNames.map((key) => ({ key, command: ['sadd', key, node()] })))
+  }
+  const life = createLife({
+    isReady,
+    load: keyspace.prepare,
+    register,
+    isCluster,
+    lease,
+    claims,
+    speaker,
+    notices,
+    sweep,
+    listener,
+    times,
+    now,
+    logger,
+  })
+  const reads = createReads({ keyspace, keys, callOf, settle: speaker.settle, patience: times.patience })
 
   const takeOut = async (): Promise<void> => {
     for (const claim of claims.all()) {
@@ -85,17 +146,21 @@ export const createRedisRoster = async ({
     }
     await speaker.settle()
     // What is left, such as goodbyes, is the others' from now on.
-    await client.evalsha(...callOf('bury', [keys.leases, keys.dead, keys.sockets], node()))
+    await keyspace.run(keys.leases, ...callOf('bury', [keys.leases, keys.dead, keys.sockets], node()))
   }
 
+  await keyspace.open()
   try {
-    await link.open()
-    await loadScripts(client)
+    await keyspace.prepare()
     await lease.beat()
   } catch (error) {
-    link.close()
-    throw unusable(address.reasonOf(error))
+    // A shard that is away does not keep the others from being used.
+    if (!isCluster || isReady()) {
+      keyspace.close()
+      throw unusable(address.reasonOf(error))
+    }
   }
+  register()
   life.start()
 
   return {
@@ -113,7 +178,7 @@ export const createRedisRoster = async ({
       if (known?.isHere && known.had && !known.isUnsure) return 'joined'
       const { waiting } = claimMember(claim, member, Number.isFinite(max) ? max : -1)
       speaker.say(claim, true)
-      if (!mayTalk()) return 'unknown'
+      if (!mayTalk(claim)) return 'unknown'
       let tell: ((joined: Joined) => void) | undefined
       const joined = new Promise<Joined>((resolve) => {
         tell = resolve
@@ -140,7 +205,7 @@ export const createRedisRoster = async ({
       isClosing = true
       notices.close()
       await within(life.end().then(takeOut).catch(ignore), times.farewell)
-      link.close()
+      keyspace.close()
     },
   }
 }

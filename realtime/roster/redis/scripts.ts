@@ -3,47 +3,55 @@
 import { createHash } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { channelKind, channelUser } from '../../../schema/channels.ts'
+import type { Command } from '../../redis/keyspace.ts'
 import type { RosterPolicy } from '../roster.ts'
-import { channelScripts } from './channel-scripts.ts'
+import { channelScripts, publishing } from './channel-scripts.ts'
 import type { RosterKeys } from './keys.ts'
 import { nodeScripts } from './node-scripts.ts'
 
-const sources = { ...channelScripts, ...nodeScripts }
+type ScriptName = keyof typeof channelScripts | keyof typeof nodeScripts
 
-export type ScriptName = keyof typeof sources
+export type Scripts = {
+  /** Returns the command that runs a script, after it was loaded. */
+  callOf(name: ScriptName, keys: string[], ...words: (string | number)[]): Command
+  /** Gives Redis all scripts: it forgets them when it is started again. */
+  load(client: Redis): Promise<void>
+}
 
-const hashes = new Map(
-  Object.entries(sources).map(([name, source]) => [name, createHash('sha1').update(source).digest('hex')]),
-)
+/** Makes the scripts; those for a Cluster tell what has changed at the shard of the channel alone. */
+export const createScripts = ({ isCluster }: { isCluster: boolean }): Scripts => {
+  const sources = Object.entries({ ...channelScripts, ...nodeScripts }).map(([name, source]): [string, string] => [
+    name,
+    isCluster ? source.replace(publishing, publishing.replace('PUBLISH', 'SPUBLISH')) : source,
+  ])
+  const hashes = new Map(sources.map(([name, source]) => [name, createHash('sha1').update(source).digest('hex')]))
+  return {
+    callOf: (name, keys, ...words) => ['evalsha', hashes.get(name) ?? '', keys.length, ...keys, ...words],
+    load: async (client) => {
+      await Promise.all(sources.map(([, source]) => client.script('LOAD', source)))
+    },
+  }
+}
 
-/** The words of an EVALSHA: what is called, how many keys, the keys and the arguments. */
-export type ScriptCall = [hash: string, keys: number, ...words: (string | number)[]]
-
-/** Returns the words that run a script, after it was loaded. */
-export const callOf = (name: ScriptName, keys: string[], ...words: (string | number)[]): ScriptCall => [
-  hashes.get(name) ?? '',
-  keys.length,
-  ...keys,
-  ...words,
-]
-
-/** Returns the words that run a script about a channel. */
+/** Returns what runs a script about a channel, at the channel's key. */
 export type CallChannel = (
   name: Exclude<keyof typeof channelScripts, 'members'>,
   app: string,
   channel: string,
   ...words: (string | number)[]
-) => ScriptCall
+) => { key: string; command: Command }
 
 /** Makes what runs scripts about channels for a node. `pause`: how long the count of a large channel waits, in ms. */
 export const createCallChannel =
   ({
     keys,
+    callOf,
     node,
     policyOf,
     pause,
   }: {
     keys: RosterKeys
+    callOf: Scripts['callOf']
     node: () => string
     policyOf: (app: string) => RosterPolicy
     pause: number
@@ -53,10 +61,6 @@ export const createCallChannel =
     const isUser = channelUser(channel) !== undefined
     const hasCount = tellsCounts && !isUser && channelKind(channel).access !== 'presence'
     const flags = `${isUser ? 'u' : ''}${hasHooks && !isUser ? 'h' : ''}${hasCount ? 'c' : ''}`
-    return callOf(name, [keys.roster(app, channel)], node(), keys.subject(app, channel), flags, pause, ...words)
+    const key = keys.roster(app, channel)
+    return { key, command: callOf(name, [key], node(), keys.subject(app, channel), flags, pause, ...words) }
   }
-
-/** Gives Redis all scripts: it forgets them when it is started again. */
-export const loadScripts = async (client: Redis): Promise<void> => {
-  await Promise.all(Object.values(sources).map((source) => client.script('LOAD', source)))
-}

@@ -1,12 +1,12 @@
 /** Says to Redis what this process claims: all that has changed, in one batch after the other, over one link. */
 
-import type { Redis } from 'ioredis'
 import type { Logger } from '../../logger.ts'
+import type { Answer, Asked, Keyspace } from '../../redis/keyspace.ts'
 import type { Member } from '../roster.ts'
 import { type Claim, type Claims, dropMember, isNothing, type MemberClaim } from './claims.ts'
-import { placeName, type RosterKeys } from './keys.ts'
+import { placeName, type RosterKeys, type RosterPart } from './keys.ts'
 import type { Goodbyes } from './notices.ts'
-import type { CallChannel, ScriptCall } from './scripts.ts'
+import type { CallChannel } from './scripts.ts'
 
 export type Speaker = {
   /** Says what has changed of a claim, with all else of this turn. What somebody waits for goes first. */
@@ -17,15 +17,17 @@ export type Speaker = {
   settle(): Promise<void> | undefined
 }
 
-type Answer = (error: Error | null, result: unknown) => void
+/** Has something asked in a batch, and its answer taken. */
+type Run = (asked: Asked, take: (result: unknown) => void, fail: () => void) => void
 
 /** How many channels are in one batch: Redis and this process have others to answer, too. */
 const atOnce = 500
 
-/** Makes a speaker. `mayTalk` returns whether this process still has its name; without it nothing is said. */
+/** Makes a speaker. `mayTalk` returns whether anything can be said of a claim now, under the name of this process. */
 export const createSpeaker = ({
-  client,
+  keyspace,
   keys,
+  partAt,
   claims,
   node,
   call,
@@ -34,12 +36,14 @@ export const createSpeaker = ({
   goodbyes,
   logger,
 }: {
-  client: Redis
+  keyspace: Pick<Keyspace, 'run' | 'runAll'>
   keys: RosterKeys
+  /** Returns the part of the lists that is beside a key. */
+  partAt: (key: string) => RosterPart
   claims: Claims
   node: () => string
   call: CallChannel
-  mayTalk: () => boolean
+  mayTalk: (claim: Claim) => boolean
   /** Takes what a script leaves to do. */
   heard: (app: string, channel: string, todo: unknown, member?: Member) => void
   goodbyes: Pick<Goodbyes, 'isPending'>
@@ -64,14 +68,16 @@ export const createSpeaker = ({
 
   const speak = async (): Promise<void> => {
     while (urgent.size + changed.size > 0) {
-      if (mayTalk()) await sayBatch(take())
-      else hold()
+      const batch = take()
+      const now = batch.filter(mayTalk)
+      if (now.length < batch.length) hold(batch.filter((claim) => !mayTalk(claim)))
+      if (now.length > 0) await sayBatch(now)
     }
   }
 
   // Without Redis there is only the truth to hold, not what came and went.
-  const hold = (): void => {
-    for (const claim of take()) {
+  const hold = (batch: Claim[]): void => {
+    for (const claim of batch) {
       for (const member of claim.changed ?? []) {
         answer(member, 'unknown')
         dropMember(claim, member)
@@ -95,39 +101,41 @@ export const createSpeaker = ({
   }
 
   const sayBatch = async (batch: Claim[]): Promise<void> => {
-    const pipeline = client.pipeline()
-    const answers: Answer[] = []
+    const asked: Asked[] = []
+    const takers: ((answer: Answer) => void)[] = []
     const name = node()
     let failure: Error | undefined
-    const run = (call: ScriptCall, take: (result: unknown) => void, fail: () => void): void => {
-      pipeline.evalsha(...call)
-      answers.push((error, result) => {
+    const run: Run = (one, take, fail) => {
+      asked.push(one)
+      takers.push(([error, result]) => {
         failure = error ?? failure
         // What was said under another name has to be said again.
         if (error || name !== node()) fail()
         else take(result)
       })
     }
-    const add = (place: string): void => {
-      pipeline.sadd(keys.places(node()), place)
-      answers.push((error) => {
-        failure = error ?? failure
-      })
-    }
-    for (const claim of batch) sayClaim(claim, run, add)
-    const results = await pipeline.exec().catch(() => null)
-    const away: [Error, undefined] = [new Error('no answer'), undefined]
-    for (const [n, take] of answers.entries()) take(...(results?.[n] ?? away))
+    for (const claim of batch) sayClaim(claim, run)
+    const answers = await keyspace.runAll(asked)
+    for (const [n, take] of takers.entries()) take(answers[n] ?? [new Error('no answer'), undefined])
     for (const claim of batch) forget(claim)
-    if (failure && mayTalk()) logger.warn({ err: failure }, 'what the roster said could not be kept; it is said again')
+    if (failure && batch.some(mayTalk)) {
+      logger.warn({ err: failure }, 'what the roster said could not be kept; it is said again')
+    }
   }
 
-  const sayClaim = (
-    claim: Claim,
-    run: (call: ScriptCall, take: (result: unknown) => void, fail: () => void) => void,
-    add: (place: string) => void,
-  ): void => {
+  const sayClaim = (claim: Claim, run: Run): void => {
     const { app, channel, sockets, isForgotten } = claim
+    let listing: Asked | undefined
+
+    /** Puts the place on the list before anything is there: what is on no list is never found again. */
+    const list = (): void => {
+      if (claim.isListed) return
+      claim.isListed = true
+      claim.part = partAt(keys.roster(app, channel))
+      const places = claim.part.places(node())
+      listing = { key: places, command: ['sadd', places, placeName(app, channel)] }
+      run(listing, nothing, nothing)
+    }
 
     const sayMembers = (): void => {
       for (const member of claim.changed ?? []) {
@@ -139,10 +147,7 @@ export const createSpeaker = ({
           dropMember(claim, member)
           continue
         }
-        if (!claim.isListed) {
-          claim.isListed = true
-          add(placeName(app, channel))
-        }
+        list()
         const words = isHere
           ? call(
               'join',
@@ -156,7 +161,7 @@ export const createSpeaker = ({
             )
           : call('leave', app, channel, user, text, had, lost(isUnsure, member.had))
         run(
-          words,
+          { ...words, needs: listing },
           (todo) => {
             if (isHere && isFull(todo)) return refuse(claim, member)
             Object.assign(member, { had: isHere, isUnsure: false })
@@ -176,12 +181,10 @@ export const createSpeaker = ({
 
     const saySockets = (): void => {
       if (sockets === claim.had && !claim.isUnsure && !isForgotten) return
-      if (!claim.isListed) {
-        claim.isListed = true
-        add(placeName(app, channel))
-      }
+      list()
+      const had = claim.isUnsure ? 0 : claim.had
       run(
-        call('occupy', app, channel, sockets, claim.isUnsure ? 0 : claim.had, lost(claim.isUnsure, claim.had > 0)),
+        { ...call('occupy', app, channel, sockets, had, lost(claim.isUnsure, claim.had > 0)), needs: listing },
         (todo) => {
           Object.assign(claim, { had: sockets, isUnsure: false })
           heard(app, channel, todo)
@@ -210,8 +213,11 @@ export const createSpeaker = ({
     const { app, channel } = claim
     if (claim.isListed && isNothing({ ...claim, isListed: false })) {
       claim.isListed = false
-      const [from, to, place] = [keys.places(node()), keys.goodbyes(node()), placeName(app, channel)]
-      const gone = goodbyes.isPending(app, channel) ? client.smove(from, to, place) : client.srem(from, place)
+      const { places, goodbyes: goodbyesOf } = claim.part ?? partAt(keys.roster(app, channel))
+      const [from, to, place] = [places(node()), goodbyesOf(node()), placeName(app, channel)]
+      const gone = goodbyes.isPending(app, channel)
+        ? keyspace.run(from, 'smove', from, to, place)
+        : keyspace.run(from, 'srem', from, place)
       gone.catch(() => {
         // Nobody knows whether it is on the list: it is said once more that nothing is there.
         const again = claims.of(app, channel)
@@ -258,6 +264,9 @@ export const createSpeaker = ({
     },
   }
 }
+
+// That a place could not be listed fails all that needs it.
+const nothing = (): void => undefined
 
 /** Tells a script whether an answer was lost, and whether none ever came. */
 const lost = (isUnsure: boolean, had: boolean): '' | 'lost' | 'new' => (!isUnsure ? '' : had ? 'lost' : 'new')
