@@ -1,12 +1,14 @@
 /**
  * Everything breaks at once, and nothing is lost: what each subscriber has heard is what the database holds, once each and
- * in order, and each message that was answered is there once. CHAOS_SEED repeats a run; `npm run soak` makes long ones.
+ * in order, a mirror that syncs equals it, and each message that was answered is there once. CHAOS_SEED repeats a run;
+ * `npm run soak` makes long ones.
  */
 
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
+import { follow, type Mirror } from '../../examples/mirror.mjs'
 import { startEmbeddedPostgres } from '../../server/db/embedded/embedded.ts'
 import { migrate } from '../../server/db/migrate.ts'
 import { openSql, type Sql } from '../../server/db/sql.ts'
@@ -14,6 +16,7 @@ import { makeDirectory, testApp } from '../support/api.ts'
 import { startFleet } from '../support/fleet.ts'
 import { call } from '../support/http.ts'
 import { startRedis } from '../support/redis.ts'
+import { joined, takeSnapshot } from '../support/sync.ts'
 import { makeTenant, type Tenant } from '../support/tenant.ts'
 import { breakFor, randomOf } from './chaos.ts'
 import { followPersistently, type PersistentSubscriber } from './persistent.ts'
@@ -95,16 +98,27 @@ test.each(seeds)('P1, P2, P3: seed %i', { timeout: time + 150_000 }, async (seed
   const agent = { Authorization: `Bearer ${tenant.apiKey}` }
   const org = `private-org-${tenant.workspace.publicId}`
   const all: { channel: string; subscriber: PersistentSubscriber }[] = []
-  const follow = (headers: Record<string, string>, channel: string, since: number) => {
+  const listen = (headers: Record<string, string>, channel: string, since: number) => {
     const subscriber = followPersistently(fleet, testApp.PUSHER_APP_KEY, headers, channel, since)
     onTestFinished(subscriber.leave)
     all.push({ channel, subscriber })
   }
-  for (let n = 0; n < 6; n += 1) follow(agent, org, head)
+  for (let n = 0; n < 6; n += 1) listen(agent, org, head)
   for (const thread of threads) {
-    follow(agent, `private-conv-${thread.id}`, head)
-    follow({ 'X-Api-Key': tenant.site.site_key, 'X-Visitor-Token': thread.token }, thread.channel, 0)
+    listen(agent, `private-conv-${thread.id}`, head)
+    listen({ 'X-Api-Key': tenant.site.site_key, 'X-Visitor-Token': thread.token }, thread.channel, 0)
   }
+
+  const mirror: Mirror = { conversations: new Map(), contacts: new Map() }
+  const synced: number[] = []
+  const ending = new AbortController()
+  const mirroring = follow({
+    api,
+    key: tenant.apiKey,
+    mirror,
+    signal: ending.signal,
+    tell: ({ seq }) => synced.push(seq),
+  })
 
   let isOver = false
   const writers = Array.from({ length: 6 }, (_, n) => writeUntil(() => isOver, api, tenant, threads, n))
@@ -121,6 +135,15 @@ test.each(seeds)('P1, P2, P3: seed %i', { timeout: time + 150_000 }, async (seed
     expect([channel, subscriber.failures], story).toEqual([channel, []])
     expect([channel, subscriber.seqs], story).toEqual([channel, expected.get(channel)])
   }
+
+  const whole = expected.get(org) ?? []
+  await expect.poll(() => synced.at(-1), { timeout: 30_000 }).toBe(whole.at(-1))
+  ending.abort()
+  await mirroring
+  expect(synced, story).toEqual(whole.slice(-synced.length))
+  const shown: Mirror = { conversations: new Map(), contacts: new Map() }
+  await takeSnapshot(api, tenant.apiKey, shown)
+  expect(joined(mirror), story).toEqual(joined(shown))
 
   const rows = await sql<{ content: string }[]>`select content from messages where content = any(${answered})`
   expect(answered.length).toBeGreaterThan(50)

@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import { z } from 'zod'
 import type { Mirror, Mirrored, Told } from '../../examples/mirror.mjs'
 import type { TestDatabase } from './database.ts'
-import type { Answer } from './http.ts'
+import { type Answer, muroClient } from './http.ts'
 
 const told = z.object({
   id: z.string(),
@@ -39,6 +39,21 @@ export const syncOf = ({ body }: Answer): z.infer<typeof syncPage> => syncPage.p
 
 /** Returns a page of a snapshot; fails where it is none. */
 export const snapshotOf = ({ body }: Answer): z.infer<typeof snapshotPage> => snapshotPage.parse(body)
+
+/** Puts a whole snapshot into a mirror; returns where to go on from. A page that does not come is asked for again. */
+export const takeSnapshot = async (api: string, key: string, mirror: Mirror): Promise<string> => {
+  for (let page = ''; ; ) {
+    const answer = await muroClient(api, key)
+      .get(`/snapshot${page && `?page=${page}`}`)
+      .catch(() => undefined)
+    if (answer?.status !== 200) continue
+    const { contacts, conversations, cursor, next_page } = snapshotOf(answer)
+    for (const one of contacts) mirror.contacts.set(one.id, one)
+    for (const one of conversations) mirror.conversations.set(one.id, one)
+    if (next_page === null) return cursor
+    page = next_page
+  }
+}
 
 /** Returns what a mirror holds in an order of its own, with what its reader joins: the visitor, the count. */
 export const joined = ({ contacts, conversations }: Mirror) => {
