@@ -1,6 +1,5 @@
 /** One Pusher app at this node: its sockets and channels, and all that is told on them. */
 
-import { randomToken } from '../auth/random.ts'
 import { channelKind, channelUser, userChannel } from '../schema/channels.ts'
 import { eventFrame, subscriptionCountFrame } from '../schema/frames.ts'
 import type { PusherApp } from '../schema/pusher-apps.ts'
@@ -152,14 +151,14 @@ export const createAppSide = ({
     frame: string,
     exceptSocketId: string | undefined,
   ): Promise<void> => {
-    const stamp = randomToken(12)
+    let version = 0
     try {
       // Kept before it is told: who subscribes in between is then told one or the other.
-      await roster.remember(app.id, channel, { stamp, data, frame })
+      version = await roster.remember(app.id, channel, { data, frame })
     } catch (error) {
       logger.warn({ err: error, channel }, 'an event of a cache channel could not be kept')
     }
-    relay.publish(channel, frame, exceptSocketId, stamp)
+    relay.publish(channel, frame, exceptSocketId, version)
   }
 
   const told: AppSide['told'] = {

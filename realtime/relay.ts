@@ -7,8 +7,8 @@ import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
 
 export type Relay = {
-  /** Sends a frame to a channel, except to one socket. `stamp` names what a cache channel keeps. */
-  publish(channel: string, frame: string, exceptSocketId?: string, stamp?: string): void
+  /** Sends a frame to a channel, except to one socket. `version` is that of what a cache channel keeps. */
+  publish(channel: string, frame: string, exceptSocketId?: string, version?: number): void
   /** Counts a socket of a channel. Returns a promise while its subject is not listened to yet. */
   hold(channel: string): Promise<void> | undefined
   /** Counts a socket less; the last one ends the interest a little later. */
@@ -19,7 +19,7 @@ export type Relay = {
 }
 
 /**
- * Makes the relay of one app. `isNews` returns whether a stamped frame is not known here yet, `ended` is told of the
+ * Makes the relay of one app. `isNews` returns whether what a cache channel keeps is not known here yet, `ended` is told of the
  * channels that are listened to no longer.
  */
 export const createRelay = ({
@@ -35,7 +35,7 @@ export const createRelay = ({
   appId: string
   bus: Bus
   hub: Pick<Hub, 'publish'>
-  isNews: (channel: string, stamp: string, frame: string) => boolean
+  isNews: (channel: string, version: number, frame: string) => boolean
   ended: (channel: string) => void
   metrics: Pick<Metrics, 'lateSubscriptions'>
   logger: Logger
@@ -55,8 +55,8 @@ export const createRelay = ({
 
   return {
     // One line with the socket to spare, then the frame as the sockets get it: a receiver has nothing to parse.
-    publish: (channel, frame, exceptSocketId = '', stamp) => {
-      const line = stamp === undefined ? exceptSocketId : `${exceptSocketId} ${stamp}`
+    publish: (channel, frame, exceptSocketId = '', version) => {
+      const line = version === undefined ? exceptSocketId : `${exceptSocketId} ${version}`
       bus.publish(channelSubject(appId, channel), `${line}\n${frame}`)
     },
     hold: interests.hold,
@@ -68,7 +68,7 @@ export const createRelay = ({
       const frame = message.slice(end + 1)
       const space = line.indexOf(' ')
       if (space === -1) hub.publish(channel, frame, line)
-      else if (isNews(channel, line.slice(space + 1), frame)) hub.publish(channel, frame, line.slice(0, space))
+      else if (isNews(channel, Number(line.slice(space + 1)), frame)) hub.publish(channel, frame, line.slice(0, space))
     },
     close: interests.close,
   }

@@ -167,8 +167,10 @@ export const createMemoryRoster = ({
     othersSockets: () => 0,
     occupySockets: () => undefined,
     remember: async (app, channel, event) => {
-      cached.set(keyOf(app, channel), event)
+      version += 1
+      cached.set(keyOf(app, channel), { ...event, version })
       misses.delete(keyOf(app, channel))
+      return version
     },
     recall: async (app, channel) => {
       const kept = cached.get(keyOf(app, channel))

@@ -17,8 +17,8 @@ export type Joined = 'joined' | 'full' | 'unknown'
 /** Of a channel, over all nodes: the sockets on it, and the users on a presence channel. */
 export type Counts = { subscriptions: number; users: number }
 
-/** What was triggered on a cache channel last. `stamp` names the trigger, `frame` is what sockets get. */
-export type CachedEvent = { stamp: string; data: string; frame: string }
+/** What was triggered on a cache channel last; `frame` is what sockets get. Versions of a channel rise with each trigger. */
+export type CachedEvent = { version: number; data: string; frame: string }
 
 /**
  * Every function takes an app's id first. Promises reject where the answer cannot be had in time, but `join` never
@@ -43,8 +43,8 @@ export type Roster = {
   /** Returns how many sockets an app has on other nodes, as was known a moment ago. `occupySockets` says how many here. */
   othersSockets(app: string): number
   occupySockets(app: string, sockets: number): void
-  /** Keeps what was triggered on a cache channel for 30 minutes; resolves when every node would recall it. */
-  remember(app: string, channel: string, event: CachedEvent): Promise<void>
+  /** Keeps what was triggered on a cache channel for 30 minutes; resolves to its version when every node would recall it. */
+  remember(app: string, channel: string, event: Omit<CachedEvent, 'version'>): Promise<number>
   /** Returns what was kept, and for how many seconds more. */
   recall(app: string, channel: string): Promise<(CachedEvent & { ttl: number }) | undefined>
   /** Returns whether nobody has missed this channel's cached event in the last ten seconds. */

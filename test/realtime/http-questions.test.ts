@@ -134,7 +134,7 @@ describe('a channel', () => {
       subscription_count: 1,
       cache: null,
     })
-    await side.roster.remember('3', 'private-cache-a', { stamp: '1', data: '{"a":1}', frame: '{}' })
+    await side.roster.remember('3', 'private-cache-a', { data: '{"a":1}', frame: '{}' })
     const answer = await get('/channels/private-cache-a', { info: 'cache' })
     expect(answer).toEqual({ occupied: true, cache: { data: '{"a":1}', ttl: expect.any(Number) } })
     expect(answer).toMatchObject({ cache: { ttl: expect.toSatisfy((ttl: number) => ttl > 1790 && ttl <= 1800) } })

@@ -13,7 +13,7 @@ test('what nobody recalled for half an hour is forgotten, and what was missed te
   let time = 0
   const { listener } = createRosterRecorder()
   const roster = createMemoryRoster({ policyOf, listener, now: () => time })
-  await roster.remember('chat', 'cache-a', { stamp: 's', data: '1', frame: '{}' })
+  await roster.remember('chat', 'cache-a', { data: '1', frame: '{}' })
   expect(await roster.missed('chat', 'cache-b')).toBe(true)
   time = 9_999
   expect(await roster.missed('chat', 'cache-b')).toBe(false)

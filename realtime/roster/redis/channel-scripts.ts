@@ -241,5 +241,14 @@ end
 return found
 `
 
+/** Keeps a cached event, ARGV[1], for ARGV[2] seconds, with a version in front, which it returns. */
+const keep = `
+local time = redis.call('TIME')
+local before = tonumber(string.match(redis.call('GET', KEYS[1]) or '', '^%d+') or '0')
+local version = string.format('%.0f', math.max(before + 1, time[1] * 1000000 + time[2]))
+redis.call('SET', KEYS[1], version .. ARGV[1], 'EX', ARGV[2])
+return version
+`
+
 /** All of them. */
-export const channelScripts = { occupy, join, leave, reap, confirm, finish, due, members }
+export const channelScripts = { occupy, join, leave, reap, confirm, finish, due, members, keep }

@@ -78,14 +78,13 @@ export const createReads = ({
         const asked = users.map((user) => about(keys.roster(app, userChannel(user)), 'hexists', 't'))
         return (await all(asked)).map((found) => found === 1)
       }),
-    remember: (app, channel, event) =>
-      inTime(
-        (async () => {
-          const kept = about(keys.cached(app, channel), 'set', writeCached(event), 'EX', cacheLifetime)
-          await all([kept, about(keys.missed(app, channel), 'del')])
-        })(),
-        patience,
-      ),
+    remember: async (app, channel, { data, frame }) => {
+      const key = keys.cached(app, channel)
+      const command = callOf('keep', [key], JSON.stringify([data, frame]), cacheLifetime)
+      // Two keys in one script would be refused while their slot moves.
+      const [version] = await inTime(all([{ key, command }, about(keys.missed(app, channel), 'del')]), patience)
+      return Number(version)
+    },
     recall: (app, channel) =>
       inTime(
         (async () => {
@@ -116,10 +115,10 @@ const resultOf = ([error, result]: Answer): unknown => {
 
 const listOf = (answer: unknown): unknown[] => (Array.isArray(answer) ? answer : [])
 
-const writeCached = ({ stamp, data, frame }: CachedEvent): string => JSON.stringify([stamp, data, frame])
-
+// The version stands in front, for the script that gives the next one.
 const readCached = (text: string): CachedEvent => {
-  const read: unknown = JSON.parse(text)
-  const [stamp = '', data = '', frame = ''] = Array.isArray(read) ? read.map(String) : []
-  return { stamp, data, frame }
+  const json = text.indexOf('[')
+  const read: unknown = JSON.parse(text.slice(json))
+  const [data = '', frame = ''] = listOf(read).map(String)
+  return { version: Number(text.slice(0, json)), data, frame }
 }

@@ -35,7 +35,7 @@ export const createScripts = ({ isCluster }: { isCluster: boolean }): Scripts =>
 
 /** Returns what runs a script about a channel, at the channel's key. */
 export type CallChannel = (
-  name: Exclude<keyof typeof channelScripts, 'members'>,
+  name: Exclude<keyof typeof channelScripts, 'members' | 'keep'>,
   app: string,
   channel: string,
   ...words: (string | number)[]
