@@ -125,10 +125,11 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   const made = rest && context ? await bootstrap(context, config.BOOTSTRAP_API_KEY) : undefined
 
   const shown = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host
-  const base = port === undefined ? undefined : (config.PUBLIC_URL ?? `http://${shown}:${port}`)
+  const own = port === undefined ? undefined : `http://${shown}:${port}`
+  const base = own && (config.PUBLIC_URL ?? own)
   const addresses = {
     api: rest && base,
-    probes: rest ? undefined : base,
+    probes: rest ? undefined : own,
     realtime: realtime && (config.REALTIME_PUBLIC_URL ?? `${config.tls ? 'wss' : 'ws'}://${shown}:${realtimePort}`),
     appId: app.id,
     appKey: app.key,
