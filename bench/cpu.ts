@@ -10,6 +10,13 @@ export const cpuOf = (pid: number): number => {
   return ran.some((time) => time === undefined) ? ticksOf(pid) : ran.reduce<number>((sum, time) => sum + (time ?? 0), 0)
 }
 
+/** Returns the CPU time of a process and of its children so far, in µs. */
+export const cpuOfFamily = (pid: number): number =>
+  [pid, ...readdirSync('/proc').filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)].reduce<number>(
+    (sum, one) => sum + cpuOf(Number(one)),
+    0,
+  )
+
 /** Returns the resident memory of a process in bytes. */
 export const residentOf = (pid: number): number => {
   const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
@@ -33,6 +40,14 @@ export const quiet = async (pid: number): Promise<void> => {
 export const openFilesLimit = (): number => {
   const soft = /^Max open files\s+(\d+|unlimited)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
   return soft === undefined || soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft)
+}
+
+const parentOf = (pid: string): number | undefined => {
+  try {
+    return Number(/^.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
+  } catch {
+    return undefined // It has ended meanwhile.
+  }
 }
 
 const threadTime = (pid: number, task: string): number | undefined => {

@@ -11,13 +11,13 @@ import { type Program, startProgram } from '../test/support/program.ts'
 export const app = { id: '1', key: 'bench', secret: 'secret' }
 
 /** Lends a Postgres in a new directory; when `use` is done, or the benchmark is interrupted, both go. */
-export const withPostgres = async (use: (url: string) => Promise<void>): Promise<void> => {
+export const withPostgres = async (use: (url: string, pid: number) => Promise<void>): Promise<void> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'hubbub-bench-'))
   try {
     await chmod(dataDir, 0o711)
     const postgres = await startEmbeddedPostgres({ dataDir, password: 'bench', say: () => undefined })
     try {
-      await Promise.race([use(postgres.url), interrupted()])
+      await Promise.race([use(postgres.url, postgres.pid), interrupted()])
     } finally {
       await postgres.stop()
     }

@@ -11,6 +11,7 @@ import { openSql } from '../server/db/sql.ts'
 import { call } from '../test/support/http.ts'
 import { makeTenant, type Tenant } from '../test/support/tenant.ts'
 import { startChild } from './child.ts'
+import { cpuOf, cpuOfFamily } from './cpu.ts'
 import { app, startHubbub, withPostgres } from './program.ts'
 import type { StormAnswer, StormQuestion } from './storm-sockets.ts'
 
@@ -25,7 +26,7 @@ type Times = { post: number[]; frame: number[] }
 
 /** Runs the benchmark and prints a table. */
 export const benchStorm = (): Promise<void> =>
-  withPostgres(async (databaseUrl) => {
+  withPostgres(async (databaseUrl, postgres) => {
     const sql = openSql(databaseUrl, { max: 4, name: 'bench' })
     await migrate(sql)
     const context = { sql, bus: { publish: () => undefined } }
@@ -45,11 +46,15 @@ export const benchStorm = (): Promise<void> =>
       const live = await listen(`ws://127.0.0.1:${program.realtimePort}${path}`, orgChannel(first.workspace.publicId))
 
       const before = await watch(sleep(quiet), program.api, first, conversation, live)
+      const spent = () => cpuOf(program.child.pid ?? 0) + cpuOfFamily(postgres)
+      const began = spent()
       let answer: StormAnswer | undefined
       const storm = child.ask<StormAnswer>({ comeBack: true }).then((given) => {
         answer = given
       })
       const during = await watch(storm, program.api, first, conversation, live)
+      const each = Math.round((spent() - began) / sockets)
+      console.log(`CPU of one that comes back, the messages meanwhile included: ${each} µs in all`)
       console.log(
         `${answer?.recovered} of ${answer?.sockets} recovered, the last after ${Math.round(answer?.last ?? 0)} ms`,
       )

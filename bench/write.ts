@@ -10,6 +10,7 @@ import { openSql, type Sql } from '../server/db/sql.ts'
 import type { Context } from '../server/domain/context.ts'
 import { sendMessage } from '../server/domain/messages.ts'
 import { makeTenant, type Tenant } from '../test/support/tenant.ts'
+import { cpuOf, cpuOfFamily } from './cpu.ts'
 import { median } from './figures.ts'
 import { app, startHubbub, withPostgres } from './program.ts'
 
@@ -21,18 +22,18 @@ type Thread = { tenant: Tenant; conversation: string }
 
 /** Runs the benchmark and prints a table. */
 export const benchWrite = (): Promise<void> =>
-  withPostgres(async (databaseUrl) => {
+  withPostgres(async (databaseUrl, postgres) => {
     const sql = openSql(databaseUrl, { max: writers, name: 'bench' })
     try {
       await migrate(sql)
       await sql`create table bare (id text primary key, content text not null, created_at timestamptz not null default now())`
-      await compare(sql, databaseUrl)
+      await compare(sql, databaseUrl, postgres)
     } finally {
       await sql.end({ timeout: 5 })
     }
   })
 
-const compare = async (sql: Sql, databaseUrl: string): Promise<void> => {
+const compare = async (sql: Sql, databaseUrl: string, postgres: number): Promise<void> => {
   const context: Context = { sql, bus: { publish: () => undefined } }
   const many = await makeThreads(context, 64)
   const one = await makeThreads(context, 1, 64)
@@ -49,7 +50,12 @@ const compare = async (sql: Sql, databaseUrl: string): Promise<void> => {
       const claim = { owner: tenant.agent.key.publicId, route: `POST ${conversation}`, key: randomUUID(), fingerprint }
       return sendMessage(context, tenant.agent, conversation, { content, kind: 'agent' }, claim)
     }
-    const rest = (n: number) => post(program.api, pick(many, n), true)
+    let posted = 0
+    const rest = (n: number) => {
+      posted += 1
+      return post(program.api, pick(many, n), true)
+    }
+    const spent = () => [cpuOf(program.child.pid ?? 0), cpuOfFamily(postgres)] as const
 
     await rate(bare, 1)
     const before = await rate(bare)
@@ -57,14 +63,17 @@ const compare = async (sql: Sql, databaseUrl: string): Promise<void> => {
       ['append, many workspaces', await rate(append(many))],
       ['append with an idempotency row, many workspaces', await rate(claimed)],
       ['append, one workspace', await rate(append(one))],
-      ['REST with key, idempotency, log and publish, many workspaces', await rate(rest)],
     ]
+    const began = spent()
+    rows.push(['REST with key, idempotency, log and publish, many workspaces', await rate(rest)])
+    const [ofProgram, ofPostgres] = spent().map((cpu, n) => Math.round((cpu - (began[n] ?? 0)) / posted))
     const after = await rate(bare)
     const limit = (before + after) / 2
     console.log(`bare INSERT, ${writers} writers: ${Math.round(before)}/s before, ${Math.round(after)}/s after`)
     for (const [name, perSecond] of rows) {
       console.log(`${name}: ${Math.round(perSecond)}/s, ${(perSecond / limit).toFixed(2)} of bare`)
     }
+    console.log(`CPU of a REST message: ${ofProgram} µs in the program, ${ofPostgres} µs in Postgres`)
     await latency(sql, program, pick(many, 0))
   } finally {
     await program.stop()

@@ -5,6 +5,7 @@ import { inspect } from 'node:util'
 import type PusherServer from 'pusher'
 import { expect } from 'vitest'
 import { type PusherApp, plainApp } from '../../schema/pusher-apps.ts'
+import { hookTypes } from '../../schema/pusher-hooks.ts'
 import { sdk, signed, signin, subscribe } from '../realtime/pusher-frames.ts'
 import { app as chat, startRealtime } from '../realtime/start-realtime.ts'
 import type { RawSocket } from '../support/raw-socket.ts'
@@ -26,14 +27,7 @@ export const attackers = [
     webhooks: [
       {
         url: 'http://127.0.0.1:1/hooks',
-        event_types: [
-          'channel_occupied',
-          'channel_vacated',
-          'member_added',
-          'member_removed',
-          'client_event',
-          'cache_miss',
-        ],
+        event_types: [...hookTypes],
         filter: {},
         headers: {},
       },

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import PusherServer from 'pusher'
+import { hookTypes } from '../../schema/pusher-hooks.ts'
 import { startApi, testApp } from './api.ts'
 import { type Program, startProgram, withoutUws } from './program.ts'
 import { startReceiver } from './receiver.ts'
@@ -71,15 +72,7 @@ const usual = (url: string) => ({
   webhooks: [
     {
       url: `${url}/hooks`,
-      event_types: [
-        'channel_occupied',
-        'channel_vacated',
-        'member_added',
-        'member_removed',
-        'client_event',
-        'cache_miss',
-        'subscription_count',
-      ],
+      event_types: [...hookTypes],
     },
   ],
 })
