@@ -29,7 +29,7 @@ const startOwn = async (options?: Parameters<typeof startRedisCluster>[0]) => {
 }
 
 /** Links come back within a second or so: until then it is not made anything of what is missing. */
-const times = { ...quick, settle: 1400, goodbye: 1000 }
+const times = { ...quick, settle: 3000, goodbye: 1000 }
 
 const places = ['counts-hooks:presence-a', 'counts-hooks:a', `counts-hooks:${userChannel('7')}`].map(
   (name) => `{${name}}`,
