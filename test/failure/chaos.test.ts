@@ -43,7 +43,26 @@ const startAll = async () => {
     { ...testApp, DATABASE_URL: postgres.url, REDIS_URL: redis.url, RATE_LIMIT_PER_MINUTE: '0', LOG_LEVEL: 'fatal' },
   )
   onTestFinished(fleet.stop)
-  return { fleet, redis, postgres, sql }
+  return { fleet, redis, postgres: { pid: postgres.pid, ...(await doorOf(postgres.url)) }, sql }
+}
+
+/** What shuts a database and opens it again, from the one beside it. */
+const doorOf = async (url: string) => {
+  const name = new URL(url).pathname.slice(1)
+  const beside = new URL(url)
+  beside.pathname = '/template1'
+  const admin = openSql(beside.href, { max: 1, name: 'operator' })
+  onTestFinished(() => admin.end({ timeout: 5 }))
+  const allow = async (isAllowed: boolean): Promise<void> => {
+    await admin.unsafe(`alter database ${name} with allow_connections ${isAllowed}`)
+  }
+  return {
+    shut: async () => {
+      await allow(false)
+      await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`
+    },
+    open: () => allow(true),
+  }
 }
 
 type Thread = { id: string; token: string; channel: string }

@@ -1,12 +1,16 @@
-/** Chaos with a seed: nodes are killed or stopped, Redis is restarted, Postgres stops, sockets are cut. */
+/** Chaos with a seed: nodes are killed or stopped, Redis is restarted, Postgres stops or shuts, sockets are cut. */
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Fleet, Node } from '../support/fleet.ts'
 import type { TestRedis } from '../support/redis.ts'
 import { stopProcesses } from '../support/stopped.ts'
 
-/** What may be broken. */
-export type Breakable = { fleet: Fleet; redis: TestRedis; postgres: { pid: number } }
+/** What may be broken. `shut` ends every connection to the database and lets nobody in until `open`, as a restart does. */
+export type Breakable = {
+  fleet: Fleet
+  redis: TestRedis
+  postgres: { pid: number; shut(): Promise<void>; open(): Promise<void> }
+}
 
 /** Returns numbers from 0 to 1, the same for the same seed. */
 export const randomOf = (seed: number): (() => number) => {
@@ -87,8 +91,15 @@ export const breakFor = async (
         await pause(away)
         await redis.start()
       })
-    } else if (dice < 0.8) stop(postgres, 'Postgres', postgres.pid, 2000)
-    else done.push(`${Math.round(performance.now() - begun)} ms: ${fleet.cutSockets(0.3)} connections are cut`)
+    } else if (dice < 0.75) stop(postgres, 'Postgres', postgres.pid, 2000)
+    else if (dice < 0.85) {
+      const away = between(100, 1500)
+      act(postgres, `Postgres is shut for ${away} ms`, async () => {
+        await postgres.shut()
+        await pause(away)
+        await postgres.open()
+      })
+    } else done.push(`${Math.round(performance.now() - begun)} ms: ${fleet.cutSockets(0.3)} connections are cut`)
     await pause(between(100, 800))
   }
   await Promise.all(mending)

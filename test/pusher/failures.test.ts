@@ -68,6 +68,10 @@ const meet = async () => {
   await expect.poll(() => room.channel.members?.count).toBe(2)
   await expect.poll(() => seen).toEqual(['offline grace', 'online grace'])
   await expect.poll(hooks).toHaveLength(5)
+  // What is said to Redis at the moment in which it loses everything may be told twice.
+  await expect
+    .poll(() => ask('/channels/shared', { info: 'subscription_count' }))
+    .toEqual({ occupied: true, subscription_count: 2 })
   return { ada, grace, room, theirs, seen }
 }
 
