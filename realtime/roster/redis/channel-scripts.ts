@@ -10,10 +10,9 @@ export const publishing = "redis.call('PUBLISH',"
  * What the scripts about one channel share. They return what the caller has to do: a list of lists of words, such as
  * `occupied`, `goodbye FIELD VALUE`, `counted N`.
  *
- * The hash of a channel: `t` sockets in all, `s:NODE` a node's, `n` users, `m:NODE:USER` a user is on a node (2: and was noticed
- * by it), `o:NODE` the node has noticed that it is occupied, `u:USER`
- * on how many nodes, `i:USER` the member, `v` the version, `g` and `g:USER` goodbyes, `c` and `ct` which count was told
- * last, and when.
+ * The hash of a channel: `t` sockets in all, `s:NODE` a node's, `n` users, `m:NODE:USER` a user is on a node (2: and was
+ * noticed by it), `o:NODE` the node has noticed that it is occupied, `u:USER` on how many nodes, `i:USER` the member,
+ * `v` the version, `g` and `g:USER` goodbyes, `c` and `ct` which count was told last, and when.
  */
 const shared = `
 local key = KEYS[1]
