@@ -13,10 +13,13 @@ import type { Roster, RosterListener } from './realtime/roster/roster.ts'
 import { type Config, type Role, readConfig } from './schema/config.ts'
 import { HubbubError, StartError } from './schema/errors.ts'
 import type { Health, Operations, Use } from './schema/health.ts'
+import type { Post } from './schema/outbound.ts'
+import { createAi } from './server/ai/ai.ts'
 import { readCommand, UsageError, usage } from './server/commands.ts'
 import type { Database } from './server/db/database.ts'
 import { isAnswering } from './server/db/is-answering.ts'
 import { bootstrap } from './server/domain/bootstrap.ts'
+import type { Context } from './server/domain/context.ts'
 import { placeOf, readHeads, readHistory } from './server/domain/history.ts'
 import { createKeyCache } from './server/domain/key-cache.ts'
 import { findKey, keyStates } from './server/domain/keys.ts'
@@ -24,9 +27,6 @@ import { readMissed } from './server/domain/missed.ts'
 import { createAddresses } from './server/faces/addresses.ts'
 import { firstStartLines, startLines } from './server/greeting.ts'
 import { createLimiter } from './server/http/limiter.ts'
-import { startForgettingClaims } from './server/jobs/forget-claims.ts'
-import { startPruningLog } from './server/jobs/prune-log.ts'
-import { startSortingSearch } from './server/jobs/sort-search.ts'
 import { watchKeyChanges } from './server/key-changes.ts'
 import { createLogger } from './server/logger.ts'
 import { open } from './server/open.ts'
@@ -34,6 +34,7 @@ import { createPost } from './server/outbound/post.ts'
 import { type PusherApps, readPusherApps } from './server/pusher-apps.ts'
 import { createProbes, createServer, listenOn } from './server/server.ts'
 import { closeOnSignal } from './server/signals.ts'
+import { startWorker } from './server/worker.ts'
 
 const start = async (config: Config): Promise<void> => {
   // What was opened is closed in the other direction, also where the start does not get to its end.
@@ -74,22 +75,25 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
     metricsToken: config.METRICS_TOKEN,
   }
 
+  const { post, close: closePost } = createPost({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE ?? [] })
+  opened.push(closePost)
   const pusherApps = readPusherApps(config.PUSHER_APPS, app)
   const realtime: Realtime | undefined = runs('realtime')
-    ? await openRealtime({ config, database, pusherApps, bus, operations, metrics, logger }, opened)
+    ? await openRealtime({ config, database, pusherApps, bus, post, operations, metrics, logger }, opened)
     : undefined
 
-  const context = database && { sql: database.sql, bus }
+  const context: Context | undefined = database && { sql: database.sql, bus, onLogged: () => worker?.poke() }
   const keys = createKeyCache(async (text) => context && (await findKey(context.sql, text)))
-  if (context) {
+  if (database && context) {
     const onListening = () => realtime?.recheckKeys()
     opened.push(watchKeyChanges({ url: database.url, context, keys, onListening, logger }).close)
-    if (runs('worker')) {
-      opened.push(startForgettingClaims(database.sql, logger))
-      opened.push(startSortingSearch(database.sql, logger))
-      opened.push(startPruningLog(database.sql, config.EVENT_RETENTION_DAYS, logger))
-    }
   }
+  const ai = createAi(config)
+  const worker: ReturnType<typeof startWorker> | undefined =
+    database && context && runs('worker')
+      ? startWorker({ context, url: database.url, post, ai, retentionDays: config.EVENT_RETENTION_DAYS, logger })
+      : undefined
+  if (worker) opened.push(worker.stop)
 
   // Both ports are ours before anything is made that is shown only once.
   const realtimePort = realtime && (await realtime.listen({ host, port: config.REALTIME_PORT })).port
@@ -108,6 +112,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
             hasTls: config.tls !== undefined,
             pathPrefix: config.REALTIME_PATH_PREFIX,
           }),
+          ai,
           pusherApp: app,
           operations,
           trustProxy: config.TRUST_PROXY,
@@ -169,6 +174,7 @@ const openRealtime = async (
     database,
     pusherApps: { chat, apps },
     bus,
+    post,
     operations,
     metrics,
     logger,
@@ -177,6 +183,7 @@ const openRealtime = async (
     database: Database | undefined
     pusherApps: PusherApps
     bus: Bus
+    post: Post
     operations: Operations
     metrics: Metrics
     logger: Logger
@@ -192,8 +199,6 @@ const openRealtime = async (
   }
   const roster = await openRoster(config, { policyOf: policyOf([chat, ...apps]), listener, logger })
   opened.push(roster.close)
-  const { post, close } = createPost({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE ?? [] })
-  opened.push(close)
   const realtime = createRealtime({
     chat,
     apps,

@@ -73,6 +73,14 @@ const environment = z.object({
   SEND_BUFFER_BYTES: whole(16_384).default(1_048_576),
   WEBHOOK_ALLOW_PRIVATE: privateHosts.optional(),
   METRICS_TOKEN: z.string().min(16, 'must have at least 16 characters').optional(),
+  AI_BASE_URL: z.url({ protocol: /^https?$/, message: 'must be an http or https address' }).optional(),
+  AI_API_KEY: z.string().optional(),
+  AI_MODEL: z.string().optional(),
+  MCP_ALLOWED_ORIGINS: z
+    .string()
+    .transform((text) => text.split(',').map((origin) => origin.trim()))
+    .pipe(z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be origins such as https://example.com')))
+    .optional(),
   EVENT_RETENTION_DAYS: whole(1, 36_500).default(7),
   DRAIN_SECONDS: whole(0, 3600).default(10),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -92,6 +100,7 @@ export const readConfig = (env: Record<string, string | undefined>): Config => {
     throw new StartError(`${issue?.path[0]?.toString()}: ${issue?.message}`)
   }
   checkApp(parsed.data)
+  checkAi(parsed.data)
   checkRoles(parsed.data)
   return { ...parsed.data, tls: tlsOf(parsed.data) }
 }
@@ -113,6 +122,12 @@ const tlsOf = ({ TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }: Given): Confi
   if (certFile === undefined && keyFile === undefined) return undefined
   if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile }
   throw new StartError('TLS_CERT_FILE and TLS_KEY_FILE are set together or not at all')
+}
+
+const checkAi = ({ AI_BASE_URL, AI_MODEL }: Given) => {
+  if ((AI_BASE_URL === undefined) !== (AI_MODEL === undefined)) {
+    throw new StartError('AI_BASE_URL and AI_MODEL are set together or not at all')
+  }
 }
 
 const checkApp = ({ PUSHER_APP_ID, PUSHER_APP_KEY, PUSHER_APP_SECRET }: Given) => {

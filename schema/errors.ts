@@ -9,6 +9,8 @@ export const errorCodes = {
   method_not_allowed: { status: 405, type: 'invalid_request_error' },
   conflict: { status: 409, type: 'invalid_request_error' },
   idempotency_mismatch: { status: 409, type: 'invalid_request_error' },
+  idempotency_in_progress: { status: 409, type: 'invalid_request_error' },
+  newer_messages: { status: 409, type: 'invalid_request_error' },
   cursor_expired: { status: 410, type: 'invalid_request_error' },
   too_large: { status: 413, type: 'invalid_request_error' },
   unsupported_media_type: { status: 415, type: 'invalid_request_error' },
@@ -20,16 +22,25 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes
 
-/** Thrown where a fact is known; rendered once, by the face that was asked. `param` names the input at fault. */
+/**
+ * Thrown where a fact is known; rendered once, by the face that was asked. `param` names the input at fault; `details`
+ * are what the muro face shows beside, such as the messages that somebody has not seen.
+ */
 export class HubbubError extends Error {
   readonly code: ErrorCode
   readonly param: string | undefined
+  readonly details: Record<string, unknown> | undefined
 
-  constructor(code: ErrorCode, message: string, { param, cause }: { param?: string; cause?: unknown } = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    { param, details, cause }: { param?: string; details?: Record<string, unknown>; cause?: unknown } = {},
+  ) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'HubbubError'
     this.code = code
     this.param = param
+    this.details = details
   }
 
   get status(): number {

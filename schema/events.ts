@@ -10,6 +10,8 @@ export const loggedEventTypes = [
   'conversation.update',
   'contact.update',
   'conversation.deleted',
+  'contact.deleted',
+  'webhook.disabled',
 ] as const
 
 export type LoggedEventType = (typeof loggedEventTypes)[number]

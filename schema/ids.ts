@@ -13,6 +13,11 @@ export const idPrefixes = {
   conversation: 'cnv',
   message: 'msg',
   event: 'evt',
+  attachment: 'att',
+  webhook: 'whk',
+  delivery: 'dlv',
+  rule: 'rul',
+  savedReply: 'rpl',
 } as const
 
 export type IdKind = keyof typeof idPrefixes
@@ -20,6 +25,9 @@ export type IdKind = keyof typeof idPrefixes
 /** Returns whether `value` has the form of a public id of that kind. Nothing else is ever looked up. */
 export const isId = (kind: IdKind, value: string): boolean =>
   value.startsWith(`${idPrefixes[kind]}_`) && /^[a-z]{3}_[A-Za-z0-9]{1,64}$/.test(value)
+
+export const userRoles = ['admin', 'agent'] as const
+export type UserRole = (typeof userRoles)[number]
 
 export const keyScopes = ['read', 'write'] as const
 export type KeyScope = (typeof keyScopes)[number]

@@ -3,11 +3,13 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { StartError } from '../schema/errors.ts'
 import type { Operations } from '../schema/health.ts'
+import type { Ai } from './ai/ai.ts'
 import { createArrivals } from './domain/arrivals.ts'
 import type { Context } from './domain/context.ts'
 import { readHeads } from './domain/history.ts'
 import type { KeyCache } from './domain/key-cache.ts'
 import type { Addresses } from './faces/addresses.ts'
+import { apiDocsFace, describeApi } from './faces/api-docs.ts'
 import { channelAuthFace } from './faces/channel-auth.ts'
 import { renderMuroError } from './faces/muro/errors.ts'
 import { muroFace } from './faces/muro/muro.ts'
@@ -23,6 +25,7 @@ export type ServerDeps = {
   limiter: Limiter
   perMinute: number
   addresses: Addresses
+  ai: Ai | undefined
   pusherApp: { key: string; secret: string }
   operations: Operations
   trustProxy: string | undefined
@@ -31,14 +34,20 @@ export type ServerDeps = {
 
 /** Makes the REST part; it serves once it listens. */
 export const createServer = async (deps: ServerDeps): Promise<App> => {
-  const { keys, limiter, perMinute, addresses, pusherApp, operations, trustProxy, logger } = deps
+  const { keys, limiter, perMinute, addresses, ai, pusherApp, operations, trustProxy, logger } = deps
   const arrivals = createArrivals({
     heads: (workspaces) => readHeads(deps.context.sql, workspaces),
     keys,
     isDraining: () => operations.use?.isDraining ?? false,
     onFailure: (error) => logger.debug({ err: error }, 'whether there is something new was not seen'),
   })
-  const context = { ...deps.context, onLogged: arrivals.tell }
+  const context: Context = {
+    ...deps.context,
+    onLogged: (events) => {
+      arrivals.tell(events)
+      deps.context.onLogged?.(events)
+    },
+  }
   const app = createApp({
     logger,
     trustProxy,
@@ -49,9 +58,11 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
     ],
   })
   const otherMethods = answerOtherMethods(app)
+  await describeApi(app)
+  await app.register(apiDocsFace, { addresses })
   await app.register(probesFace, { operations })
   await app.register(pageFace, { operations, addresses })
-  await app.register(muroFace, { prefix: '/api/v1', context, keys, arrivals, limiter, perMinute, addresses })
+  await app.register(muroFace, { prefix: '/api/v1', context, keys, arrivals, limiter, perMinute, addresses, ai })
   await app.register(channelAuthFace, { prefix: '/api/v1/realtime/auth', context, keys, app: pusherApp })
   await app.register(siteChatFace, { prefix: '/api/v1/chat', context, limiter, limited: perMinute > 0, addresses })
   otherMethods()

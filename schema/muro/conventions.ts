@@ -1,90 +1,41 @@
-/** Contracts of the muro face: conversations, messages, contacts. */
+/** What the contracts of the muro face share: caps, lists, errors, and what is answered when something was deleted. */
 
 import { z } from 'zod'
-import { publicId } from './ids.ts'
-import { boundedText, email, isStorable, jsonObject, shortText } from './text.ts'
-import { isoTime } from './time.ts'
+import { type ErrorCode, errorCodes } from '../errors.ts'
+import { isStorable } from '../text.ts'
 
 /** The caps that the API documents, in bytes of UTF-8 or in pieces. */
-export const caps = { content: 32 * 1024, metadata: 16 * 1024, tags: 50, tag: 64, q: 128, body: 1024 * 1024 } as const
+export const caps = {
+  content: 32 * 1024,
+  metadata: 16 * 1024,
+  tags: 50,
+  tag: 64,
+  q: 128,
+  body: 1024 * 1024,
+  bulk: 100,
+  attachment: 10 * 1024 * 1024,
+  attachments: 10,
+} as const
 
-const content = boundedText(caps.content, '32 KB')
-const limit = z.coerce.number().int().min(1).max(100).default(25)
-const cursor = z.string().min(1).max(500).optional()
+export const limit = z.coerce.number().int().min(1).max(100).default(25).describe('How many at most.')
+export const cursor = z.string().min(1).max(500).optional().describe('The `next_cursor` of the page before.')
 
-export const shownStatuses = ['open', 'closed', 'snoozed'] as const
-const status = z.enum(shownStatuses)
-
-// An empty search box finds all, as if it were not there.
-const searched = z
+/** A text that is searched for; an empty search box finds all, as if it were not there. */
+export const searched = z
   .string()
   .refine(isStorable, 'must not contain NUL or broken Unicode')
   .trim()
   .refine((text) => [...text].length <= caps.q, `must have at most ${caps.q} characters`)
   .transform((text) => text || undefined)
 
-export const listConversations = z.object({
-  status: status.optional(),
-  q: searched.optional(),
-  cursor,
-  limit,
-})
+/** A time as it is shown: ISO 8601 in UTC with milliseconds. */
+export const shownTime = z.iso.datetime().describe('ISO 8601, UTC, with milliseconds.')
 
-export const openConversation = z.object({
-  visitor_id: publicId('contact'),
-  content: content.optional(),
-})
-
-const tags = z
-  .array(shortText(caps.tag))
-  .transform((all) => [...new Set(all)])
-  .refine((all) => all.length <= caps.tags, `must have at most ${caps.tags} tags`)
-
-export const updateConversation = z
-  .object({
-    status: status.optional(),
-    tags: tags.optional(),
-    assigned_user_id: publicId('user').nullable().optional(),
-    mark_read: z.boolean().optional(),
-    mark_unread: z.boolean().optional(),
-    metadata: jsonObject.optional(),
-  })
-  .refine((patch) => Object.values(patch).some((value) => value !== undefined), 'must change at least one known field')
-  .refine((patch) => !(patch.mark_read && patch.mark_unread), 'mark_read and mark_unread exclude each other')
-
-export const listMessages = z
-  .object({
-    since: isoTime.optional(),
-    after: publicId('message').optional(),
-    cursor,
-    limit,
-  })
-  .refine(({ since, after }) => since === undefined || after === undefined, 'since and after exclude each other')
-
-export const sendMessage = z.object({
-  content,
-  kind: z.enum(['agent', 'note']).default('agent'),
-  client_id: shortText(200).optional(),
-})
-
-export const typing = z.object({ is_private: z.boolean().default(false) }).nullish()
-
-export const listContacts = z.object({ website_id: publicId('site').optional(), cursor, limit })
-
-export const createContact = z.object({
-  website_id: publicId('site').optional(),
-  name: shortText(200).optional(),
-  email: email.optional(),
-  metadata: jsonObject.optional(),
-})
-
-export const updateContact = z
-  .object({
-    name: shortText(200).nullable().optional(),
-    email: email.nullable().optional(),
-    metadata: jsonObject.optional(),
-  })
-  .refine((patch) => Object.values(patch).some((value) => value !== undefined), 'must change at least one known field')
+/** A patch that changes at least one field that is known here. */
+export const isAnyKnown = [
+  (patch: Record<string, unknown>): boolean => Object.values(patch).some((value) => value !== undefined),
+  'must change at least one known field',
+] as const
 
 /** `Idempotency-Key`: 1 to 255 visible ASCII characters; one pair of quotes around them is dropped. */
 export const idempotencyKey = z
@@ -92,10 +43,42 @@ export const idempotencyKey = z
   .transform((key) => key.trim().replace(/^"(.*)"$/, '$1'))
   .pipe(z.string().regex(/^[\x21-\x7e]{1,255}$/, 'must be 1 to 255 visible ASCII characters'))
 
-export type OpenConversation = z.infer<typeof openConversation>
-export type UpdateConversation = z.infer<typeof updateConversation>
-export type CreateContact = z.infer<typeof createContact>
-export type UpdateContact = z.infer<typeof updateContact>
-export type ListMessages = z.infer<typeof listMessages>
-export type SendMessage = z.infer<typeof sendMessage>
-export type Typing = z.infer<typeof typing>
+/** Path parameters of a thing that is named by its id. */
+export const byId = z.object({ id: z.string().describe('The public id.') })
+
+/** A page of a list. */
+export const listOf = <T extends z.ZodType>(item: T) =>
+  z.object({
+    object: z.literal('list'),
+    data: z.array(item),
+    has_more: z.boolean(),
+    next_cursor: z.string().nullable().describe('Send it as `cursor`; null: this is the last page.'),
+  })
+
+/** What is answered when a thing was deleted. */
+export const deleted = <T extends string>(object: T) =>
+  z.object({ object: z.literal(object), id: z.string(), deleted: z.literal(true) })
+
+const types = [...new Set(Object.values(errorCodes).map(({ type }) => type))]
+
+/** An error as the muro face shows it. */
+export const apiError = z
+  .object({
+    error: z
+      .object({
+        type: z.enum(types),
+        message: z.string(),
+        code: z.string().optional(),
+        param: z.string().optional().describe('The input at fault.'),
+      })
+      .loose(),
+  })
+  .meta({ id: 'Error', description: 'What went wrong, and what to do next.' })
+
+/** Adds to a route's answers the errors that it may give: those of every route, and the codes that it names. */
+export const answers = <T extends Record<number, z.ZodType>>(given: T, ...codes: ErrorCode[]): T => {
+  const statuses = [...everywhere, ...codes].map((code) => errorCodes[code].status)
+  return { ...Object.fromEntries(statuses.map((status) => [status, apiError])), ...given }
+}
+
+const everywhere = ['invalid', 'unauthenticated', 'forbidden', 'rate_limited', 'unavailable'] as const

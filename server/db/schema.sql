@@ -22,6 +22,54 @@ create table api_keys (
   constraint api_keys_workspace_id_site_id_fkey FOREIGN KEY (workspace_id, site_id) REFERENCES sites(workspace_id, id)
 );
 
+create table attachment_chunks (
+  attachment_id bigint not null,
+  position integer not null,
+  bytes bytea not null,
+  constraint attachment_chunks_attachment_id_fkey FOREIGN KEY (attachment_id) REFERENCES attachments(id) ON DELETE CASCADE,
+  constraint attachment_chunks_pkey PRIMARY KEY (attachment_id, "position")
+);
+
+create table attachments (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  site_id bigint,
+  conversation_id bigint,
+  message_id bigint,
+  position integer,
+  filename text not null,
+  content_type text not null,
+  size bigint not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint attachments_check CHECK (((message_id IS NULL) = ("position" IS NULL))),
+  constraint attachments_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id),
+  constraint attachments_message_id_fkey FOREIGN KEY (message_id) REFERENCES messages(id),
+  constraint attachments_pkey PRIMARY KEY (id),
+  constraint attachments_public_id_key UNIQUE (public_id),
+  constraint attachments_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites(id),
+  constraint attachments_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id)
+);
+
+create table automation_rules (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  name text not null,
+  trigger text not null,
+  conditions json not null,
+  actions json not null,
+  active boolean not null default true,
+  position integer not null,
+  created_seq bigint not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  updated_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint automation_rules_pkey PRIMARY KEY (id),
+  constraint automation_rules_public_id_key UNIQUE (public_id),
+  constraint automation_rules_trigger_check CHECK ((trigger = ANY (ARRAY['message.created'::text, 'conversation.opened'::text]))),
+  constraint automation_rules_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id)
+);
+
 create table contact_seen (
   contact_id bigint not null,
   workspace_id bigint not null,
@@ -97,6 +145,7 @@ create table conversations (
   last_message_at timestamp(3) with time zone,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
   updated_at timestamp(3) with time zone not null default clock_timestamp(),
+  url text,
   constraint conversations_assignee_id_fkey FOREIGN KEY (assignee_id) REFERENCES users(id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
   constraint conversations_pkey PRIMARY KEY (id),
@@ -129,7 +178,18 @@ create table idempotency_keys (
   fingerprint bytea not null,
   answer json,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
+  running_until timestamp(3) with time zone,
+  runner uuid,
   constraint idempotency_keys_pkey PRIMARY KEY (owner, route, key)
+);
+
+create table log_followers (
+  workspace_id bigint not null,
+  follower text not null,
+  seq bigint not null default 0,
+  constraint log_followers_follower_check CHECK ((follower = ANY (ARRAY['webhooks'::text, 'rules'::text, 'summaries'::text]))),
+  constraint log_followers_pkey PRIMARY KEY (follower, workspace_id),
+  constraint log_followers_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id)
 );
 
 create table log_origin (
@@ -152,11 +212,35 @@ create table messages (
   content text not null,
   client_id text,
   created_at timestamp(3) with time zone not null,
+  attachments json,
   constraint messages_conversation_id_conversation_seq_key UNIQUE (conversation_id, conversation_seq),
   constraint messages_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id),
   constraint messages_pkey PRIMARY KEY (id),
   constraint messages_public_id_key UNIQUE (public_id),
   constraint messages_sender_type_check CHECK ((sender_type = ANY (ARRAY['visitor'::text, 'agent'::text, 'note'::text, 'system'::text])))
+);
+
+create table rule_runs (
+  rule_id bigint not null,
+  event_seq bigint not null,
+  at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint rule_runs_pkey PRIMARY KEY (rule_id, event_seq),
+  constraint rule_runs_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES automation_rules(id) ON DELETE CASCADE
+);
+
+create table saved_replies (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  shortcut text not null,
+  title text not null,
+  body text not null,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  updated_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint saved_replies_pkey PRIMARY KEY (id),
+  constraint saved_replies_public_id_key UNIQUE (public_id),
+  constraint saved_replies_shortcut UNIQUE (workspace_id, shortcut),
+  constraint saved_replies_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id)
 );
 
 create table schema_migrations (
@@ -180,13 +264,36 @@ create table sites (
   auto_reply text,
   active boolean not null default true,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
+  color text,
+  position text not null default 'right'::text,
+  size text not null default 'medium'::text,
+  language text not null default 'en'::text,
+  agent_name text,
+  updated_at timestamp(3) with time zone not null default clock_timestamp(),
   constraint sites_pkey PRIMARY KEY (id),
+  constraint sites_position_check CHECK (("position" = ANY (ARRAY['left'::text, 'right'::text]))),
   constraint sites_public_id_key UNIQUE (public_id),
   constraint sites_site_key_key UNIQUE (site_key),
+  constraint sites_size_check CHECK ((size = ANY (ARRAY['small'::text, 'medium'::text, 'large'::text]))),
   constraint sites_widget_id_key UNIQUE (widget_id),
   constraint sites_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
   constraint sites_workspace_id_id_key UNIQUE (workspace_id, id),
   constraint sites_workspace_id_number_key UNIQUE (workspace_id, number)
+);
+
+create table summaries (
+  conversation_id bigint not null,
+  content text,
+  bullets json,
+  message_count integer,
+  model text,
+  generated_at timestamp(3) with time zone,
+  due_at timestamp(3) with time zone,
+  attempts integer not null default 0,
+  lease_until timestamp(3) with time zone,
+  constraint summaries_check CHECK (((content IS NULL) = (generated_at IS NULL))),
+  constraint summaries_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id),
+  constraint summaries_pkey PRIMARY KEY (conversation_id)
 );
 
 create table users (
@@ -198,6 +305,8 @@ create table users (
   email text not null,
   role text not null,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
+  availability text not null default 'online'::text,
+  constraint users_availability_check CHECK ((availability = ANY (ARRAY['online'::text, 'away'::text, 'busy'::text, 'offline'::text]))),
   constraint users_email_check CHECK ((email = lower(email))),
   constraint users_pkey PRIMARY KEY (id),
   constraint users_public_id_key UNIQUE (public_id),
@@ -205,6 +314,71 @@ create table users (
   constraint users_workspace_id_email_key UNIQUE (workspace_id, email),
   constraint users_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id),
   constraint users_workspace_id_number_key UNIQUE (workspace_id, number)
+);
+
+create table webhook_attempts (
+  delivery_id bigint not null,
+  number integer not null,
+  at timestamp(3) with time zone not null,
+  duration_ms integer not null,
+  status integer,
+  failure text,
+  message text,
+  response text,
+  constraint webhook_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES webhook_deliveries(id) ON DELETE CASCADE,
+  constraint webhook_attempts_pkey PRIMARY KEY (delivery_id, number)
+);
+
+create table webhook_deliveries (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  endpoint_id bigint not null,
+  event_id text not null,
+  event_type text not null,
+  event_seq bigint,
+  conversation_id bigint,
+  body text,
+  state text not null default 'pending'::text,
+  attempts integer not null default 0,
+  tries integer not null default 0,
+  next_attempt_at timestamp(3) with time zone default clock_timestamp(),
+  lease_until timestamp(3) with time zone,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint webhook_deliveries_check CHECK (((state = 'pending'::text) = (next_attempt_at IS NOT NULL))),
+  constraint webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id) ON DELETE CASCADE,
+  constraint webhook_deliveries_event UNIQUE (endpoint_id, event_id),
+  constraint webhook_deliveries_pkey PRIMARY KEY (id),
+  constraint webhook_deliveries_public_id_key UNIQUE (public_id),
+  constraint webhook_deliveries_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'succeeded'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+create table webhook_endpoints (
+  id bigint not null generated always as identity,
+  public_id text not null,
+  workspace_id bigint not null,
+  site_id bigint,
+  url text not null,
+  events text[] not null,
+  description text,
+  secret text not null,
+  old_secret text,
+  old_secret_until timestamp(3) with time zone,
+  enabled boolean not null default true,
+  disabled_reason text,
+  disabled_at timestamp(3) with time zone,
+  failing_since timestamp(3) with time zone,
+  created_seq bigint not null,
+  recover_after bigint,
+  recover_until bigint,
+  created_at timestamp(3) with time zone not null default clock_timestamp(),
+  updated_at timestamp(3) with time zone not null default clock_timestamp(),
+  constraint webhook_endpoints_check CHECK ((enabled = (disabled_reason IS NULL))),
+  constraint webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['manual'::text, 'gone'::text, 'failing'::text]))),
+  constraint webhook_endpoints_events_check CHECK ((cardinality(events) > 0)),
+  constraint webhook_endpoints_pkey PRIMARY KEY (id),
+  constraint webhook_endpoints_public_id_key UNIQUE (public_id),
+  constraint webhook_endpoints_site_id_fkey FOREIGN KEY (site_id) REFERENCES sites(id),
+  constraint webhook_endpoints_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces(id)
 );
 
 create table workspace_counters (
@@ -230,6 +404,10 @@ create table workspaces (
   constraint workspaces_public_id_key UNIQUE (public_id)
 );
 
+CREATE INDEX attachments_conversation ON public.attachments USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+CREATE INDEX attachments_message ON public.attachments USING btree (message_id, "position") WHERE (message_id IS NOT NULL);
+CREATE INDEX attachments_unsent ON public.attachments USING btree (created_at) WHERE (message_id IS NULL);
+CREATE INDEX automation_rules_order ON public.automation_rules USING btree (workspace_id, "position", id);
 CREATE INDEX contact_seen_newest ON public.contact_seen USING btree (workspace_id, seq DESC);
 CREATE INDEX contact_sessions_conversation ON public.contact_sessions USING btree (conversation_id);
 CREATE UNIQUE INDEX contacts_email ON public.contacts USING btree (workspace_id, email) WHERE (email IS NOT NULL);
@@ -237,11 +415,20 @@ CREATE INDEX contacts_search ON public.contacts USING gin (workspace_id, folded(
 CREATE INDEX conversation_activity_newest ON public.conversation_activity USING btree (workspace_id, seq DESC);
 CREATE INDEX conversation_activity_newest_active ON public.conversation_activity USING btree (workspace_id, seq DESC) WHERE (NOT closed);
 CREATE INDEX conversations_contact ON public.conversations USING btree (contact_id);
+CREATE INDEX conversations_snoozed ON public.conversations USING btree (snoozed_until) WHERE ((state = 'snoozed'::text) AND (snoozed_until IS NOT NULL));
 CREATE INDEX events_contact ON public.events USING btree (workspace_id, ((payload ->> 'id'::text)), seq) WHERE (conversation_id IS NULL);
 CREATE UNIQUE INDEX events_conversation ON public.events USING btree (conversation_id, conversation_seq) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
 CREATE UNIQUE INDEX messages_client_id ON public.messages USING btree (conversation_id, client_id) WHERE (client_id IS NOT NULL);
 CREATE INDEX messages_search ON public.messages USING gin (workspace_id, folded(content) gin_trgm_ops) WITH (gin_pending_list_limit='32768') WHERE (sender_type = ANY (ARRAY['visitor'::text, 'agent'::text]));
+CREATE INDEX rule_runs_age ON public.rule_runs USING btree (at);
+CREATE INDEX summaries_due ON public.summaries USING btree (due_at) WHERE (due_at IS NOT NULL);
+CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING btree (created_at);
+CREATE INDEX webhook_deliveries_conversation ON public.webhook_deliveries USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
+CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (next_attempt_at) WHERE (state = 'pending'::text);
+CREATE INDEX webhook_deliveries_first ON public.webhook_deliveries USING btree (endpoint_id, conversation_id, event_seq) WHERE ((state = 'pending'::text) AND (attempts = 0));
+CREATE INDEX webhook_deliveries_of_endpoint ON public.webhook_deliveries USING btree (endpoint_id, id DESC);
+CREATE INDEX webhook_endpoints_workspace ON public.webhook_endpoints USING btree (workspace_id, id);
 
 CREATE OR REPLACE FUNCTION public.folded(text)
  RETURNS text

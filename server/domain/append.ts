@@ -2,7 +2,7 @@
 
 import type { LoggedEvent } from '../../schema/events.ts'
 import type { SenderType } from '../../schema/ids.ts'
-import type { Sql } from '../db/sql.ts'
+import type { Queryable } from '../db/sql.ts'
 import type { Reach } from './context.ts'
 import { conversationUpdateFacts, loggedEventColumns, messageFacts } from './facts.ts'
 import type { Claim } from './idempotency.ts'
@@ -27,7 +27,7 @@ export type MessageDraft = Reach & {
  * was used before violates its unique key, which rolls everything back, numbers included.
  */
 export const appendMessage = (
-  sql: Sql,
+  sql: Queryable,
   { workspace, site, conversation, senderType, senderId, author, contactId, content, clientId }: MessageDraft,
   claim: Claim | undefined,
 ): PromiseLike<LoggedEvent[]> => {

@@ -2,7 +2,8 @@
 
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
-import { type CreateContact, caps, type UpdateContact } from '../../schema/muro.ts'
+import type { CreateContact, ListContacts, UpdateContact } from '../../schema/muro/contacts.ts'
+import { caps } from '../../schema/muro/conventions.ts'
 import { type Fragment, type Queryable, type Tx, violatedUnique } from '../db/sql.ts'
 import { mergeMetadata } from './attributes.ts'
 import type { AgentScope, Context, Reach, Workspace } from './context.ts'
@@ -34,7 +35,7 @@ const pinOf = (sql: Queryable, { site }: Reach): Fragment => sql`(select ${site?
 export const listContacts = async (
   { sql }: Context,
   reach: Reach,
-  input: { website_id?: string | undefined; cursor?: string | undefined; limit: number },
+  input: ListContacts,
 ): Promise<Page<ContactFacts>> => {
   const { workspace, site } = reach
   // A pinned scope is shown its own site as everybody's.

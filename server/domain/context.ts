@@ -2,7 +2,7 @@
 
 import type { Bus } from '../../realtime/bus/bus.ts'
 import type { LoggedEvent } from '../../schema/events.ts'
-import type { KeyScope } from '../../schema/ids.ts'
+import type { KeyScope, UserRole } from '../../schema/ids.ts'
 import type { Sql } from '../db/sql.ts'
 
 /** The means: the database, the bus that tells what was written, and who else in this process hears of it. */
@@ -20,7 +20,7 @@ export type Reach = { workspace: Workspace; site: SiteRef | null }
 /** An API key, acting for the user who made it; a pinned one reaches its site only. */
 export type AgentScope = Reach & {
   key: { publicId: string; version: number; scopes: readonly KeyScope[]; expiresAt: Date | null }
-  user: { publicId: string; name: string }
+  user: { publicId: string; name: string; role: UserRole }
 }
 
 /** A visitor in a conversation of a site. */

@@ -2,7 +2,7 @@
 
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
-import type { OpenConversation } from '../../schema/muro.ts'
+import type { OpenConversation } from '../../schema/muro/conversations.ts'
 import type { Queryable, Tx } from '../db/sql.ts'
 import type { AgentScope, Context, Reach } from './context.ts'
 import { type ConversationFacts, conversationFacts } from './facts.ts'

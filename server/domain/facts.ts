@@ -3,7 +3,10 @@
  * queries of the driver: an append has a dozen such pieces, and making them anew cost half of its time in Node.
  */
 
-import type { ConversationState, SenderType } from '../../schema/ids.ts'
+import type { SenderType } from '../../schema/ids.ts'
+import type { Attached } from '../../schema/muro/attachments.ts'
+import type { Contact } from '../../schema/muro/contacts.ts'
+import type { Conversation } from '../../schema/muro/conversations.ts'
 
 /** A message as it is told. `author` is the name of who wrote it, at that time. */
 export type MessageFacts = {
@@ -13,7 +16,7 @@ export type MessageFacts = {
   sender_id: string | null
   author: string | null
   content: string
-  attachments: never[]
+  attachments: Attached[]
   created_at: string
   client_id?: string
 }
@@ -23,7 +26,7 @@ export const isoTime = (time: string): string => `to_char(${time} at time zone '
 
 const commonMessageFacts = (conversation: string): string => `
   'id', m.public_id, 'conversation_id', ${conversation}, 'sender_type', m.sender_type, 'sender_id', m.sender_id,
-  'author', m.author, 'content', m.content, 'attachments', json_build_array(), 'created_at', ${isoTime('m.created_at')}`
+  'author', m.author, 'content', m.content, 'attachments', coalesce(m.attachments, '[]'), 'created_at', ${isoTime('m.created_at')}`
 
 /** The facts of a row `m` of messages; `conversation` is SQL for the public id of its conversation. */
 export const messageFacts = (conversation: string): string => `
@@ -39,23 +42,8 @@ export const conversationUpdateFacts = (changed: string): string => `
     'tags', c.tags, 'priority', c.priority, 'snoozed_until', ${isoTime('c.snoozed_until')},
     'last_message_at', ${isoTime('c.last_message_at')}, 'metadata', c.metadata, 'changed', ${changed})`
 
-/** A conversation as it is shown to staff, with its visitor, its website and its last message. */
-export type ConversationFacts = {
-  id: string
-  state: ConversationState
-  unread_count: number
-  visitor: { id: string; name: string | null; email: string | null }
-  website: { id: string; name: string }
-  last_message: { content: string; sender_type: SenderType; at: string } | null
-  assigned_user_id: string | null
-  tags: string[]
-  priority: string | null
-  metadata: Record<string, unknown>
-  snoozed_until: string | null
-  last_activity_at: string
-  created_at: string
-  updated_at: string
-}
+/** A conversation as it is shown to staff, before a face says what it is. */
+export type ConversationFacts = Omit<Conversation, 'object' | 'status'>
 
 /** The facts of a row `c` of conversations. */
 export const conversationFacts = `
@@ -74,18 +62,8 @@ export const conversationFacts = `
     'last_activity_at', ${isoTime('coalesce(c.last_message_at, c.created_at)')},
     'created_at', ${isoTime('c.created_at')}, 'updated_at', ${isoTime('greatest(c.updated_at, c.last_message_at)')})`
 
-/** A contact as it is shown; to a scope of one site, with that site and the conversations there. */
-export type ContactFacts = {
-  id: string
-  website_id: string
-  name: string | null
-  email: string | null
-  metadata: Record<string, unknown>
-  conversation_count: number
-  last_seen_at: string
-  created_at: string
-  updated_at: string
-}
+/** A contact as it is shown, before a face says what it is. */
+export type ContactFacts = Omit<Contact, 'object'>
 
 /** The facts of a row `v` of contacts, beside a row `pin` whose `site_id` is the one site that is shown, or null. */
 export const contactFacts = `

@@ -1,5 +1,6 @@
 /** Idempotency: an identical retry is answered what the first request was, and acts once. */
 
+import { randomUUID } from 'node:crypto'
 import { HubbubError } from '../../schema/errors.ts'
 import { type Queryable, type Sql, type Tx, violatedUnique } from '../db/sql.ts'
 import type { Context } from './context.ts'
@@ -46,6 +47,46 @@ export const recordOnce = async <T>(
   )
 }
 
+/** Ends a claim with its answer: in the transaction of the effect where there is one, so that both are there or neither. */
+export type Finish<T> = (tx: Queryable, answer: T) => Promise<void>
+
+/** For so long a piece of work is taken to be running, in seconds; then its process has died, and a retry begins anew. */
+const runningFor = 60
+
+/**
+ * Does work of several steps once. While it runs, an identical request is refused; when it has failed, the next one
+ * begins anew. Work that is not finished by `finish` is finished with what it returns.
+ */
+export const workOnce = async <T>(
+  sql: Sql,
+  claim: Claim | undefined,
+  work: (finish: Finish<T>) => Promise<T>,
+): Promise<Settled<T>> => {
+  if (!claim) return { answer: await work(async () => undefined), replayed: false }
+  const runner = randomUUID()
+  const found = await beginClaim(sql, claim, runner)
+  if (found) {
+    if (!found.fingerprint.equals(claim.fingerprint)) throw mismatch()
+    if (found.running) {
+      throw new HubbubError('idempotency_in_progress', 'The first request with this Idempotency-Key still runs.')
+    }
+    return { answer: found.answer as T, replayed: true }
+  }
+  let finished = false
+  const finish: Finish<T> = async (tx, answer) => {
+    await finishClaim(tx, claim, runner, answer)
+    finished = true
+  }
+  try {
+    const answer = await work(finish)
+    if (!finished) await finish(sql, answer)
+    return { answer, replayed: false }
+  } catch (error) {
+    await dropClaim(sql, claim, runner)
+    throw error
+  }
+}
+
 /** Runs an attempt that makes the claim; if the claim was made before, recalls the answer that was stored with it. */
 export const settle = async <T>(
   sql: Sql,
@@ -65,13 +106,7 @@ export const settle = async <T>(
         continue
       }
       if (!found.fingerprint.equals(claim.fingerprint)) {
-        throw new HubbubError(
-          'idempotency_mismatch',
-          'This Idempotency-Key was used before with a different request.',
-          {
-            param: 'Idempotency-Key',
-          },
-        )
+        throw mismatch()
       }
       return { answer: await recall(found.answer), replayed: true }
     }
@@ -82,6 +117,48 @@ export const settle = async <T>(
 export const forgetOldClaims = async (sql: Sql): Promise<number> => {
   const { count } = await sql`delete from idempotency_keys where created_at < clock_timestamp() - interval '24 hours'`
   return count
+}
+
+const mismatch = () =>
+  new HubbubError('idempotency_mismatch', 'This Idempotency-Key was used before with a different request.', {
+    param: 'Idempotency-Key',
+  })
+
+// A claim whose time is over is taken over, and one that is older than a day is made anew.
+const beginClaim = async (sql: Sql, claim: Claim, runner: string) => {
+  const { owner, route, key, fingerprint } = claim
+  for (;;) {
+    await findClaim(sql, claim)
+    const [begun] = await sql`
+      insert into idempotency_keys as k (owner, route, key, fingerprint, runner, running_until)
+      values (${owner}, ${route}, ${key}, ${fingerprint}, ${runner},
+              clock_timestamp() + make_interval(secs => ${runningFor}))
+      on conflict (owner, route, key) do update
+         set runner = excluded.runner, running_until = excluded.running_until, fingerprint = excluded.fingerprint
+       where k.running_until < clock_timestamp()
+      returning 1`
+    if (begun) return undefined
+    const found = await findClaim(sql, claim)
+    if (found) return found
+  }
+}
+
+const finishClaim = async (
+  tx: Queryable,
+  { owner, route, key }: Claim,
+  runner: string,
+  answer: unknown,
+): Promise<void> => {
+  const { count } = await tx`
+    update idempotency_keys set answer = ${JSON.stringify(answer)}::text::json, running_until = null
+     where owner = ${owner} and route = ${route} and key = ${key} and runner = ${runner} and running_until is not null`
+  if (count === 0) throw new HubbubError('conflict', 'This request took too long, and its retry was begun: ask again.')
+}
+
+const dropClaim = async (sql: Sql, { owner, route, key }: Claim, runner: string): Promise<void> => {
+  await sql`
+    delete from idempotency_keys
+     where owner = ${owner} and route = ${route} and key = ${key} and runner = ${runner} and running_until is not null`
 }
 
 const insertClaim = async (tx: Queryable, { owner, route, key, fingerprint }: Claim) => {
@@ -95,7 +172,8 @@ const findClaim = async (sql: Sql, { owner, route, key }: Claim) => {
     delete from idempotency_keys
      where owner = ${owner} and route = ${route} and key = ${key}
        and created_at < clock_timestamp() - interval '24 hours'`
-  const [found] = await sql<{ fingerprint: Buffer; answer: unknown }[]>`
-    select fingerprint, answer from idempotency_keys where owner = ${owner} and route = ${route} and key = ${key}`
+  const [found] = await sql<{ fingerprint: Buffer; answer: unknown; running: boolean }[]>`
+    select fingerprint, answer, running_until is not null as running
+      from idempotency_keys where owner = ${owner} and route = ${route} and key = ${key}`
   return found
 }

@@ -1,6 +1,6 @@
 /** The inbox: the list of conversations, newest activity first. */
 
-import type { shownStatuses } from '../../schema/muro.ts'
+import type { ListConversations } from '../../schema/muro/conversations.ts'
 import type { Context, Reach } from './context.ts'
 import { type ConversationFacts, conversationFacts } from './facts.ts'
 import { reachedConversations } from './reach.ts'
@@ -11,12 +11,7 @@ import { type Page, readPage } from './walks.ts'
 export const listConversations = async (
   { sql }: Context,
   reach: Reach,
-  input: {
-    status?: (typeof shownStatuses)[number] | undefined
-    q?: string | undefined
-    cursor?: string | undefined
-    limit: number
-  },
+  input: ListConversations,
 ): Promise<Page<ConversationFacts>> => {
   // `closed` stands in the index that is walked, so that the few that are not closed are found among the many that are.
   const matches = {

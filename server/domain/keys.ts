@@ -2,7 +2,7 @@
 
 import { hashSecret, isApiKey, type KeyState, keyRefusal, mintApiKey } from '../../auth/api-keys.ts'
 import { HubbubError } from '../../schema/errors.ts'
-import { isId, type KeyScope } from '../../schema/ids.ts'
+import { isId, type KeyScope, type UserRole } from '../../schema/ids.ts'
 import type { KeyStanding } from '../../schema/key-notice.ts'
 import type { Fragment, Queryable, Sql } from '../db/sql.ts'
 import type { AgentScope, Context, SiteRef, Workspace } from './context.ts'
@@ -85,7 +85,7 @@ export const findKey = async (sql: Sql, text: string): Promise<FoundKey | undefi
   const [row] = await sql<KeyRow[]>`
     select k.public_id as key_id, k.version, to_json(k.scopes) as scopes, k.expires_at, k.revoked_at,
            o.id as workspace_id, o.public_id as workspace_public_id, k.site_id, w.public_id as site_public_id,
-           u.public_id as user_id, u.name as user_name
+           u.public_id as user_id, u.name as user_name, u.role as user_role
       from api_keys k join workspaces o on o.id = k.workspace_id join users u on u.id = k.user_id
       left join sites w on w.id = k.site_id
      where k.hash = ${hashSecret(text)}`
@@ -96,7 +96,7 @@ export const findKey = async (sql: Sql, text: string): Promise<FoundKey | undefi
       workspace: { id: row.workspace_id, publicId: row.workspace_public_id },
       site: site_id === null || site_public_id === null ? null : { id: site_id, publicId: site_public_id },
       key: { publicId: row.key_id, version: row.version, scopes: row.scopes, expiresAt: row.expires_at },
-      user: { publicId: row.user_id, name: row.user_name },
+      user: { publicId: row.user_id, name: row.user_name, role: row.user_role },
     },
     expires_at: row.expires_at,
     revoked_at: row.revoked_at,
@@ -113,6 +113,7 @@ type KeyRow = KeyState & {
   site_public_id: string | null
   user_id: string
   user_name: string
+  user_role: UserRole
 }
 
 /** Returns how keys stand; one that was removed is absent. */

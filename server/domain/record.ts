@@ -27,6 +27,8 @@ export type Log = {
   take(workspace: Workspace, count: number): Promise<number>
   /** Writes events under numbers that were taken. */
   write(workspace: Workspace, first: number, drafts: EventDraft[]): Promise<void>
+  /** Takes in events that a statement has written by itself: they are published with the others. */
+  adopt(events: LoggedEvent[]): void
 }
 
 /** Runs a write in one transaction; what it logged is published after the commit, in order. */
@@ -37,6 +39,9 @@ export const record = async <T>(context: Context, write: (tx: Tx, log: Log) => P
       take: (workspace, count) => takeNumbers(tx, workspace, count),
       write: async (workspace, first, drafts) => {
         logged.push(...(await writeEvents(tx, workspace, first, drafts)))
+      },
+      adopt: (events) => {
+        logged.push(...events)
       },
     }),
   )

@@ -3,10 +3,12 @@
 import { randomToken } from '../../auth/random.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
+import type { SiteShown, UpdateSite } from '../../schema/muro/sites.ts'
 import type { Queryable, Sql, Tx } from '../db/sql.ts'
-import type { Reach, SiteRef, Workspace } from './context.ts'
+import type { AgentScope, Context, Reach, SiteRef, Workspace } from './context.ts'
 import { nextNumber } from './counters.ts'
 import { newId } from './ids.ts'
+import type { Page } from './walks.ts'
 
 /** A site, as the face of its visitors needs it. */
 export type Site = {
@@ -73,4 +75,24 @@ export const findSiteByKey = async (sql: Sql, siteKey: string): Promise<Site | u
   if (!row) return undefined
   const { workspaceId, workspacePublicId, ...site } = row
   return { ...site, workspace: { id: workspaceId, publicId: workspacePublicId } }
+}
+
+/** A site as it is shown to staff, before a face says what it is. */
+export type SiteFacts = Omit<SiteShown, 'object'>
+
+/** Returns a page of the sites that the scope reaches. */
+export const listSites = async (
+  _context: Context,
+  _reach: Reach,
+  _page: { cursor?: string | undefined; limit: number },
+): Promise<Page<SiteFacts>> => ({ data: [], nextCursor: null })
+
+/** Changes the settings of a site that the scope reaches. */
+export const updateSite = async (
+  _context: Context,
+  _scope: AgentScope,
+  _id: string,
+  _patch: UpdateSite,
+): Promise<SiteFacts> => {
+  throw new HubbubError('not_found', 'No such site.')
 }

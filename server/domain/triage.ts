@@ -2,14 +2,18 @@
 
 import { HubbubError } from '../../schema/errors.ts'
 import { type ConversationState, isId, shownStatus } from '../../schema/ids.ts'
-import { caps, type UpdateConversation } from '../../schema/muro.ts'
+import { caps } from '../../schema/muro/conventions.ts'
+import type { UpdateConversation } from '../../schema/muro/conversations.ts'
 import type { Tx } from '../db/sql.ts'
 import { mergeMetadata } from './attributes.ts'
 import type { AgentScope, Context, Reach, Workspace } from './context.ts'
 import { noConversation, readConversation } from './conversations.ts'
 import { type ConversationFacts, conversationUpdateFacts } from './facts.ts'
 import { reachedConversations } from './reach.ts'
-import { record } from './record.ts'
+import { type Log, record } from './record.ts'
+
+/** What may change: as the API asks for it, and tags that are added to those there are. */
+export type TriagePatch = UpdateConversation & { add_tags?: string[] }
 
 /** Changes a conversation and tells what changed; a patch that changes nothing tells nothing. */
 export const updateConversation = async (
@@ -19,37 +23,50 @@ export const updateConversation = async (
   patch: UpdateConversation,
 ): Promise<ConversationFacts> =>
   await record(context, async (tx, log) => {
-    const { workspace } = scope
-    const row = await lockConversation(tx, scope, id)
-    const changes = await changesOf(tx, workspace, row, patch)
-    const changed = Object.keys(changes.told)
-    if (changed.length > 0) {
-      const seq = row.seq + 1
-      const publicSeq = changes.told.status ? row.public_seq + 1 : null
-      const first = await log.take(workspace, 1)
-      await tx`
-        update conversations set
-               ${tx({ ...changes.columns, seq, public_seq: publicSeq ?? row.public_seq })},
-               updated_at = clock_timestamp()
-         where id = ${row.id}`
-      if (changes.told.status) {
-        await tx`update conversation_activity set closed = ${patch.status === 'closed'} where conversation_id = ${row.id}`
-      }
-      const [told] = await tx<{ payload: Record<string, unknown> }[]>`
-        select ${tx.unsafe(conversationUpdateFacts('changed.names'))} as payload
-          from conversations c, (select array_to_json(${changed}::text[]) as names) changed where c.id = ${row.id}`
-      if (!told) throw new Error(`conversation ${id} vanished under its lock`)
-      await log.write(workspace, first, [
-        {
-          type: 'conversation.update',
-          site: { id: row.site_id, publicId: row.site },
-          conversation: { id: row.id, publicId: id, seq, publicSeq },
-          payload: told.payload,
-        },
-      ])
-    }
+    await changeConversation(tx, log, scope, id, patch)
     return await readConversation({ sql: tx }, scope, id)
   })
+
+/**
+ * Changes a conversation that the scope reaches and tells what changed. It locks the conversation and, where something
+ * changes, the workspace's head.
+ */
+export const changeConversation = async (
+  tx: Tx,
+  log: Log,
+  reach: Reach,
+  id: string,
+  patch: TriagePatch,
+): Promise<void> => {
+  const { workspace } = reach
+  const row = await lockConversation(tx, reach, id)
+  const changes = await changesOf(tx, workspace, row, patch)
+  const changed = Object.keys(changes.told)
+  if (changed.length === 0) return
+  const seq = row.seq + 1
+  const publicSeq = changes.told.status ? row.public_seq + 1 : null
+  const first = await log.take(workspace, 1)
+  await tx`
+    update conversations set
+           ${tx({ ...changes.columns, seq, public_seq: publicSeq ?? row.public_seq })},
+           updated_at = clock_timestamp()
+     where id = ${row.id}`
+  if (changes.told.status) {
+    await tx`update conversation_activity set closed = ${patch.status === 'closed'} where conversation_id = ${row.id}`
+  }
+  const [told] = await tx<{ payload: Record<string, unknown> }[]>`
+    select ${tx.unsafe(conversationUpdateFacts('changed.names'))} as payload
+      from conversations c, (select array_to_json(${changed}::text[]) as names) changed where c.id = ${row.id}`
+  if (!told) throw new Error(`conversation ${id} vanished under its lock`)
+  await log.write(workspace, first, [
+    {
+      type: 'conversation.update',
+      site: { id: row.site_id, publicId: row.site },
+      conversation: { id: row.id, publicId: id, seq, publicSeq },
+      payload: told.payload,
+    },
+  ])
+}
 
 type Row = {
   id: number
@@ -78,7 +95,7 @@ const lockConversation = async (tx: Tx, reach: Reach, id: string): Promise<Row> 
 }
 
 // `told` names what changed as `conversation.update` does; `columns` is what is stored.
-const changesOf = async (tx: Tx, workspace: Workspace, row: Row, patch: UpdateConversation) => {
+const changesOf = async (tx: Tx, workspace: Workspace, row: Row, patch: TriagePatch) => {
   const told: Record<string, true> = {}
   const columns: Record<string, unknown> = {}
   if (patch.status !== undefined && patch.status !== shownStatus(row.state)) {
@@ -87,9 +104,10 @@ const changesOf = async (tx: Tx, workspace: Workspace, row: Row, patch: UpdateCo
     columns.status_seq = row.seq + 1
     columns.snoozed_until = null
   }
-  if (patch.tags !== undefined && !sameList(patch.tags, row.tags)) {
+  const tags = tagsOf(row, patch)
+  if (!sameList(tags, row.tags)) {
     told.tags = true
-    columns.tags = patch.tags
+    columns.tags = tags
   }
   if (patch.assigned_user_id !== undefined) {
     const assignee = patch.assigned_user_id === null ? null : await findUser(tx, workspace, patch.assigned_user_id)
@@ -112,6 +130,10 @@ const changesOf = async (tx: Tx, workspace: Workspace, row: Row, patch: UpdateCo
   }
   return { told, columns }
 }
+
+// What is beyond the cap is left out: nobody is there who could be told.
+const tagsOf = (row: Row, { tags = row.tags, add_tags = [] }: TriagePatch): string[] =>
+  add_tags.length === 0 ? tags : [...new Set([...tags, ...add_tags])].slice(0, caps.tags)
 
 const sameList = (a: string[], b: string[]) => a.length === b.length && a.every((value, index) => value === b[index])
 

@@ -1,11 +1,12 @@
 /** Workspaces, the tenants, and the users who work in them. */
 
 import { HubbubError } from '../../schema/errors.ts'
-import { isId } from '../../schema/ids.ts'
+import { isId, type UserRole } from '../../schema/ids.ts'
 import { type Queryable, type Tx, violatedUnique } from '../db/sql.ts'
 import type { Workspace } from './context.ts'
 import { nextNumber } from './counters.ts'
 import { newId } from './ids.ts'
+import { insertFollowers } from './log-followers.ts'
 
 /** Creates a workspace, empty. */
 export const createWorkspace = async (tx: Tx, name: string): Promise<Workspace> => {
@@ -14,6 +15,7 @@ export const createWorkspace = async (tx: Tx, name: string): Promise<Workspace> 
     insert into workspaces (public_id, name) values (${publicId}, ${name}) returning id`
   if (!row) throw new Error('a workspace was not inserted')
   await tx`insert into workspace_heads (workspace_id) values (${row.id})`
+  await insertFollowers(tx, row.id)
   return { id: row.id, publicId }
 }
 
@@ -44,7 +46,7 @@ export const workspaceOfKey = async (sql: Queryable, keyId: string, named?: stri
 export const createUser = async (
   tx: Tx,
   workspace: Workspace,
-  { name, email, role = 'agent' }: { name: string; email: string; role?: 'admin' | 'agent' },
+  { name, email, role = 'agent' }: { name: string; email: string; role?: UserRole },
 ): Promise<{ rowId: number; id: string }> => {
   const id = newId('user')
   const number = await nextNumber(tx, workspace, 'user')

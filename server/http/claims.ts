@@ -2,7 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { HubbubError } from '../../schema/errors.ts'
-import { idempotencyKey } from '../../schema/muro.ts'
+import { idempotencyKey } from '../../schema/muro/conventions.ts'
 import type { Claim, Settled } from '../domain/idempotency.ts'
 
 /** Returns what a request claims to do once; undefined if it does not say. `owner` is who claims: a key, a conversation. */

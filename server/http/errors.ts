@@ -3,7 +3,7 @@
 import type { FastifyError } from 'fastify'
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod'
 import { HubbubError } from '../../schema/errors.ts'
-import { caps } from '../../schema/muro.ts'
+import { caps } from '../../schema/muro/conventions.ts'
 import { isUnavailable } from '../db/sql.ts'
 
 /** Returns the error to be shown. Its cause, if any, is for the log only. */

@@ -26,7 +26,7 @@ export const answerOtherMethods = (app: FastifyInstance): (() => void) => {
   return () => {
     for (const [url, known] of [...served]) {
       const allow = [...methods.filter((method) => known.has(method)), 'OPTIONS'].join(', ')
-      app.options(url, (_request, reply) =>
+      app.options(url, { schema: { hide: true } }, (_request, reply) =>
         reply
           .code(204)
           .headers({
@@ -38,7 +38,8 @@ export const answerOtherMethods = (app: FastifyInstance): (() => void) => {
           .send(),
       )
       const others = methods.filter((method) => !known.has(method) && method !== 'HEAD')
-      if (others.length > 0) app.route({ method: [...others], url, onRequest: refuse(allow), handler: neverReached })
+      if (others.length > 0)
+        app.route({ method: [...others], url, schema: { hide: true }, onRequest: refuse(allow), handler: neverReached })
     }
   }
 }

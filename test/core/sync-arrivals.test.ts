@@ -38,7 +38,7 @@ const agent = (workspace = 'org_a', key = 'key_a', site: string | null = null): 
   workspace: { id: 1, publicId: workspace },
   site: site === null ? null : { id: 1, publicId: site },
   key: { publicId: key, version: 1, scopes: ['read'], expiresAt: null },
-  user: { publicId: 'usr_a', name: 'Ada' },
+  user: { publicId: 'usr_a', name: 'Ada', role: 'admin' },
 })
 const event = (seq: number, site: string | null = null, workspace = 'org_a'): LoggedEvent => ({
   workspace,

@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import { HubbubError } from '../../../schema/errors.ts'
 import type { KeyScope } from '../../../schema/ids.ts'
+import type { Ai } from '../../ai/ai.ts'
 import type { AgentScope, Context } from '../../domain/context.ts'
 import type { Addresses } from '../addresses.ts'
 
@@ -17,8 +18,8 @@ declare module 'fastify' {
   }
 }
 
-/** What the routes need. */
-export type MuroRouteDeps = { context: Context; addresses: Addresses }
+/** What the routes need; `ai` is undefined where it is off. */
+export type MuroRouteDeps = { context: Context; addresses: Addresses; ai: Ai | undefined }
 
 /** Returns the agent that a request of this face was admitted for. */
 export const admitted = ({ agent }: FastifyRequest): AgentScope => {
@@ -27,8 +28,8 @@ export const admitted = ({ agent }: FastifyRequest): AgentScope => {
 }
 
 /** Shows a page of a list. */
-export const presentList = (data: unknown[], next_cursor: string | null) => ({
-  object: 'list',
+export const presentList = <T>(data: T[], next_cursor: string | null) => ({
+  object: 'list' as const,
   data,
   has_more: next_cursor !== null,
   next_cursor,

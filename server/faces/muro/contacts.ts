@@ -1,7 +1,7 @@
 /** Contacts on the muro face. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import * as contracts from '../../../schema/muro.ts'
+import * as contracts from '../../../schema/muro/contacts.ts'
 import { createContact, listContacts, readContact, updateContact } from '../../domain/contacts.ts'
 import type { ContactFacts } from '../../domain/facts.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
@@ -35,4 +35,4 @@ export const contactRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
 }
 
 /** Shows a contact. */
-export const presentContact = <T extends ContactFacts>(facts: T) => ({ object: 'contact', ...facts })
+export const presentContact = <T extends ContactFacts>(facts: T) => ({ object: 'contact' as const, ...facts })

@@ -3,8 +3,10 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { typingExpiresIn } from '../../../schema/events.ts'
 import { shownStatus } from '../../../schema/ids.ts'
-import * as contracts from '../../../schema/muro.ts'
+import { answers, listOf } from '../../../schema/muro/conventions.ts'
+import * as contracts from '../../../schema/muro/conversations.ts'
 import { openConversation, readConversation } from '../../domain/conversations.ts'
+import { deleteConversation } from '../../domain/deletion.ts'
 import type { ConversationFacts } from '../../domain/facts.ts'
 import { listConversations } from '../../domain/inbox.ts'
 import { updateConversation } from '../../domain/triage.ts'
@@ -12,10 +14,21 @@ import { showTyping } from '../../domain/typing.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
 import { admitted, type MuroRouteDeps, presentList } from './admitted.ts'
 
+const tags = ['Conversations']
+
 export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { context }) => {
   app.get(
     '/conversations',
-    { config: { scope: 'read' }, schema: { querystring: contracts.listConversations } },
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'List conversations, newest activity first',
+        operationId: 'listConversations',
+        querystring: contracts.listConversations,
+        response: answers({ 200: listOf(contracts.conversation) }),
+      },
+    },
     async (request) => {
       const { data, nextCursor } = await listConversations(context, admitted(request), request.query)
       return presentList(data.map(presentConversation), nextCursor)
@@ -39,6 +52,11 @@ export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (a
       presentConversation(await updateConversation(context, admitted(request), request.params.id, request.body)),
   )
 
+  app.delete<{ Params: { id: string } }>('/conversations/:id', async (request) => {
+    await deleteConversation(context, admitted(request), request.params.id)
+    return { object: 'conversation', id: request.params.id, deleted: true }
+  })
+
   app.post<{ Params: { id: string }; Body: contracts.Typing }>(
     '/conversations/:id/typing',
     { schema: { body: contracts.typing } },
@@ -54,7 +72,7 @@ export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (a
 
 /** Shows a conversation. */
 export const presentConversation = <T extends ConversationFacts>({ id, state, ...facts }: T) => ({
-  object: 'conversation',
+  object: 'conversation' as const,
   id,
   status: shownStatus(state),
   state,

@@ -1,7 +1,7 @@
 /** Messages on the muro face. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import * as contracts from '../../../schema/muro.ts'
+import * as contracts from '../../../schema/muro/messages.ts'
 import type { MessageFacts } from '../../domain/facts.ts'
 import { listMessages, sendMessage } from '../../domain/messages.ts'
 import { readCursor, writeCursor } from '../../domain/walks.ts'
@@ -28,10 +28,11 @@ export const messageRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
     async (request, reply) => {
       const agent = admitted(request)
       const claim = claimOf(request, agent.key.publicId)
-      const sent = await sendMessage(context, agent, request.params.id, request.body, claim)
+      const { content = '', ...rest } = request.body
+      const sent = await sendMessage(context, agent, request.params.id, { ...rest, content }, claim)
       return reply.code(201).send(present(answerOf(sent, reply)))
     },
   )
 }
 
-const present = ({ author: _, ...facts }: MessageFacts) => ({ object: 'message', ...facts })
+const present = ({ author: _, ...facts }: MessageFacts) => ({ object: 'message' as const, ...facts })

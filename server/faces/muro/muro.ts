@@ -7,12 +7,19 @@ import type { KeyCache } from '../../domain/key-cache.ts'
 import { agentOf, countRequest, requireScope } from '../../http/authenticate.ts'
 import type { Limiter } from '../../http/limiter.ts'
 import type { MuroRouteDeps } from './admitted.ts'
+import { attachmentRoutes } from './attachments.ts'
+import { automationRuleRoutes } from './automation-rules.ts'
 import { contactRoutes } from './contacts.ts'
 import { conversationRoutes } from './conversations.ts'
 import { messageRoutes } from './messages.ts'
 import { realtimeRoutes } from './realtime.ts'
+import { savedReplyRoutes } from './saved-replies.ts'
+import { siteRoutes } from './sites.ts'
 import { snapshotRoutes } from './snapshot.ts'
+import { summaryRoutes } from './summaries.ts'
 import { syncRoutes } from './sync.ts'
+import { userRoutes } from './users.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 /** What the face needs; `perMinute` requests are each key's, 0 is no limit. */
 export type MuroDeps = MuroRouteDeps & { keys: KeyCache; arrivals: Arrivals; limiter: Limiter; perMinute: number }
@@ -21,11 +28,19 @@ export type MuroDeps = MuroRouteDeps & { keys: KeyCache; arrivals: Arrivals; lim
 export const muroFace: FastifyPluginAsyncZod<MuroDeps> = async (face, deps) => {
   face.decorateRequest('agent', null)
   face.addHook('onRequest', admit(deps))
-  const { context, addresses, keys, arrivals } = deps
-  await face.register(conversationRoutes, { context, addresses })
-  await face.register(messageRoutes, { context, addresses })
-  await face.register(contactRoutes, { context, addresses })
-  await face.register(realtimeRoutes, { context, addresses })
+  const { context, addresses, ai, keys, arrivals } = deps
+  const route = { context, addresses, ai }
+  await face.register(conversationRoutes, route)
+  await face.register(summaryRoutes, route)
+  await face.register(messageRoutes, route)
+  await face.register(attachmentRoutes, route)
+  await face.register(contactRoutes, route)
+  await face.register(savedReplyRoutes, route)
+  await face.register(automationRuleRoutes, route)
+  await face.register(webhookRoutes, route)
+  await face.register(userRoutes, route)
+  await face.register(siteRoutes, route)
+  await face.register(realtimeRoutes, route)
   await face.register(snapshotRoutes, { context })
   await face.register(syncRoutes, { context, keys, arrivals })
 }

@@ -1,0 +1,54 @@
+/** Contracts of messages: reading them in order, and sending. */
+
+import { z } from 'zod'
+import { publicId, senderTypes } from '../ids.ts'
+import { boundedText, shortText } from '../text.ts'
+import { isoTime } from '../time.ts'
+import { attached, attachmentIds } from './attachments.ts'
+import { caps, cursor, limit, shownTime } from './conventions.ts'
+
+/** A message as it is shown to staff. */
+export const message = z
+  .object({
+    object: z.literal('message'),
+    id: z.string(),
+    conversation_id: z.string(),
+    sender_type: z.enum(senderTypes),
+    sender_id: z.string().nullable(),
+    content: z.string(),
+    attachments: z.array(attached),
+    created_at: shownTime,
+    conversation_seq: z.int().describe('Its number in the conversation; what `expected_seq` is compared with.'),
+    client_id: z.string().optional(),
+  })
+  .meta({ id: 'Message' })
+
+export const listMessages = z
+  .object({
+    since: isoTime.optional().describe('Only what is newer than this time.'),
+    after: publicId('message').optional().describe('Only what comes after this message.'),
+    cursor,
+    limit,
+  })
+  .refine(({ since, after }) => since === undefined || after === undefined, 'since and after exclude each other')
+
+export const sendMessage = z
+  .object({
+    content: boundedText(caps.content, '32 KB').optional().describe('May be left out where there are attachments.'),
+    kind: z.enum(['agent', 'note']).default('agent').describe('A reply that the visitor sees, or an internal note.'),
+    client_id: shortText(200).optional().describe('Yours; a second message with it is answered with the first.'),
+    attachment_ids: attachmentIds.optional(),
+    expected_seq: z
+      .int()
+      .min(0)
+      .optional()
+      .describe('The `conversation_seq` of the last message you saw: 409 with the newer ones if there are any.'),
+  })
+  .refine(({ content, attachment_ids }) => content !== undefined || attachment_ids !== undefined, {
+    path: ['content'],
+    message: 'is required',
+  })
+
+export type Message = z.infer<typeof message>
+export type ListMessages = z.infer<typeof listMessages>
+export type SendMessage = z.infer<typeof sendMessage>

@@ -1,0 +1,121 @@
+/** Contracts of webhook endpoints and their deliveries, and which event of the log is told to them, as what. */
+
+import { z } from 'zod'
+import { publicId } from '../ids.ts'
+import { shortText } from '../text.ts'
+import { isoTime } from '../time.ts'
+import { cursor, isAnyKnown, limit, shownTime } from './conventions.ts'
+
+export const webhookTypes = [
+  'message.created',
+  'conversation.opened',
+  'conversation.closed',
+  'visitor.identified',
+  'webhook.disabled',
+] as const
+
+export type WebhookType = (typeof webhookTypes)[number]
+
+/** Waits before the second and each later attempt, in seconds; after the last one a delivery has failed. */
+export const retrySchedule = [30, 60, 300, 1800, 7200, 21_600] as const
+
+export const deliveryStates = ['pending', 'succeeded', 'failed', 'cancelled'] as const
+
+const url = z
+  .url({ protocol: /^https?$/, message: 'must be an http or https address' })
+  .max(2000)
+  .refine((text) => {
+    const { username, password } = new URL(text)
+    return username === '' && password === ''
+  }, 'must not hold a user name or a password')
+
+const events = z
+  .array(z.enum(webhookTypes))
+  .min(1)
+  .transform((types) => [...new Set(types)])
+
+export const webhook = z
+  .object({
+    object: z.literal('webhook'),
+    id: z.string(),
+    url: z.string(),
+    events: z.array(z.enum(webhookTypes)),
+    description: z.string().nullable(),
+    website_id: z.string().nullable().describe('Only this site’s events; null: those of all sites.'),
+    enabled: z.boolean(),
+    disabled_reason: z.enum(['manual', 'gone', 'failing']).nullable(),
+    disabled_at: shownTime.nullable(),
+    failing_since: shownTime.nullable().describe('Every attempt since then has failed.'),
+    created_at: shownTime,
+    updated_at: shownTime,
+  })
+  .meta({ id: 'Webhook' })
+
+/** A webhook with its secret, which is shown when it is made and when it is rotated, and never again. */
+export const webhookWithSecret = webhook
+  .extend({ secret: z.string().describe('`whsec_…`; shown once.') })
+  .meta({ id: 'WebhookWithSecret' })
+
+export const listWebhooks = z.object({ cursor, limit })
+
+export const createWebhook = z.object({
+  url,
+  events,
+  description: shortText(200).optional(),
+  website_id: publicId('site').optional(),
+})
+
+export const updateWebhook = z
+  .object({ url, events, description: shortText(200).nullable(), enabled: z.boolean() })
+  .partial()
+  .refine(...isAnyKnown)
+
+export const rotateWebhook = z
+  .object({
+    overlap_seconds: z
+      .int()
+      .min(0)
+      .max(7 * 86_400)
+      .default(86_400)
+      .describe('For how long the old secret signs beside the new one.'),
+  })
+  .nullish()
+
+export const testWebhook = z.object({ event: z.enum(webhookTypes).optional() }).nullish()
+
+export const recoverWebhook = z.object({ since: isoTime })
+
+export const recovery = z
+  .object({ object: z.literal('webhook_recovery'), webhook_id: z.string(), since: shownTime })
+  .meta({ id: 'WebhookRecovery', description: 'What failed or was not sent since then is being sent again.' })
+
+export const listDeliveries = z.object({ status: z.enum(deliveryStates).optional(), cursor, limit })
+
+const attempt = z.object({
+  at: shownTime,
+  duration_ms: z.int(),
+  status: z.int().nullable().describe('The HTTP status; null: there was no answer.'),
+  failure: z.string().nullable().describe('Why there was no answer, or `status` where it was not a 2xx.'),
+  message: z.string().nullable(),
+  response: z.string().nullable().describe('The beginning of the answer’s body.'),
+})
+
+export const delivery = z
+  .object({
+    object: z.literal('webhook_delivery'),
+    id: z.string(),
+    webhook_id: z.string(),
+    event_id: z.string(),
+    event_type: z.enum(webhookTypes),
+    status: z.enum(deliveryStates),
+    attempts: z.array(attempt),
+    next_attempt_at: shownTime.nullable(),
+    created_at: shownTime,
+  })
+  .meta({ id: 'WebhookDelivery' })
+
+export type Webhook = z.infer<typeof webhook>
+export type CreateWebhook = z.infer<typeof createWebhook>
+export type UpdateWebhook = z.infer<typeof updateWebhook>
+export type ListDeliveries = z.infer<typeof listDeliveries>
+export type Delivery = z.infer<typeof delivery>

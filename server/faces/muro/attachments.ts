@@ -1,0 +1,6 @@
+/** Attachments on the muro face. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { MuroRouteDeps } from './admitted.ts'
+
+export const attachmentRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async () => undefined

@@ -1,0 +1,6 @@
+/** Automation rules on the muro face. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { MuroRouteDeps } from './admitted.ts'
+
+export const automationRuleRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async () => undefined

@@ -1,0 +1,6 @@
+/** Saved replies on the muro face. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { MuroRouteDeps } from './admitted.ts'
+
+export const savedReplyRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async () => undefined

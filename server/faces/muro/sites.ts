@@ -1,0 +1,6 @@
+/** Sites on the muro face. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { MuroRouteDeps } from './admitted.ts'
+
+export const siteRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async () => undefined

@@ -1,0 +1,6 @@
+/** Webhooks on the muro face. */
+
+import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import type { MuroRouteDeps } from './admitted.ts'
+
+export const webhookRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async () => undefined
