@@ -8,7 +8,7 @@ export const apply = async ({ conversations, contacts }, { type, seq, conversati
     const object = map.has(key) ? undefined : await read(`/${path}/${key}`)
     if (object) map.set(key, { ...object, seq })
   }
-  const { changed: _c, event_id: _e, conversation_seq: _s, last_message_at: _l, ...facts } = data
+  const { changed: _c, reason: _r, event_id: _e, conversation_seq: _s, last_message_at: _l, ...facts } = data
   const conversation = conversations.get(id)
   if (type === 'conversation.deleted') conversations.delete(id)
   if (type === 'conversation.update') change(conversation, facts)

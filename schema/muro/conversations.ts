@@ -59,7 +59,10 @@ export const updateConversation = z
     snoozed_until: future
       .nullable()
       .optional()
-      .describe('When a snoozed conversation wakes; null: when the visitor writes.'),
+      .describe(
+        'When it wakes, at the latest: it does as soon as the visitor writes; null: only then. ' +
+          'Without `status` it is for a conversation that is snoozed.',
+      ),
     tags: tags.optional().describe('Replaces the tags.'),
     assigned_user_id: publicId('user').nullable().optional(),
     mark_read: z.boolean().optional(),

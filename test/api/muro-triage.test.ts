@@ -56,6 +56,31 @@ describe('status', () => {
   })
 })
 
+describe('a pending conversation', () => {
+  beforeEach(async () => {
+    await api.database.sql`update conversations set state = 'pending' where public_id = ${conversation}`
+  })
+
+  it('is shown as open, stays pending when it is opened, and what else changes tells both', async () => {
+    const opened = await change({ status: 'open' })
+    expect(opened.shown).toMatchObject({ status: 'open', state: 'pending' })
+    expect(opened.told).toEqual([])
+    const tagged = await change({ status: 'open', tags: ['vip'] })
+    expect(tagged.shown).toMatchObject({ status: 'open', state: 'pending', tags: ['vip'] })
+    expect(tagged.told).toEqual([expect.objectContaining({ status: 'open', state: 'pending', changed: ['tags'] })])
+  })
+
+  it('is closed and snoozed like any other, and is open when it comes back', async () => {
+    for (const status of ['closed', 'snoozed'] as const) {
+      await api.database.sql`update conversations set state = 'pending' where public_id = ${conversation}`
+      const { shown, told } = await change({ status })
+      expect(shown).toMatchObject({ status, state: status })
+      expect(told).toEqual([expect.objectContaining({ status, state: status, changed: ['status'] })])
+      expect((await change({ status: 'open' })).shown).toMatchObject({ status: 'open', state: 'open' })
+    }
+  })
+})
+
 describe('tags', () => {
   it('replace what was there, trimmed and each once', async () => {
     expect((await change({ tags: [' vip ', 'billing', 'vip'] })).shown).toMatchObject({ tags: ['vip', 'billing'] })
@@ -158,6 +183,15 @@ describe('metadata', () => {
     expect(Buffer.byteLength(JSON.stringify((shown as { metadata: unknown }).metadata))).toBe(16 * 1024)
     await refuse({ metadata: { b: 'x'.repeat(8192 - around + 1) } }, 'metadata')
     await change({ metadata: { a: null, b: 'x'.repeat(16_000) } })
+  })
+
+  it('is measured after merging also where the patch alone would fit, or what was there already fills it', async () => {
+    const emoji = '😀'.repeat(2000)
+    await change({ metadata: { a: emoji, b: emoji } })
+    await refuse({ metadata: { c: '€'.repeat(150) } }, 'metadata')
+    expect((await change({ metadata: { a: null, c: emoji } })).shown).toMatchObject({
+      metadata: { b: emoji, c: emoji },
+    })
   })
 
   it('is an object that can be stored', async () => {

@@ -67,6 +67,7 @@ const eventShapes = {
     'last_message_at',
     'metadata',
     'changed',
+    'reason?',
     'event_id',
     'seq',
     'conversation_seq',
