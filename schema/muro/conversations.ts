@@ -1,7 +1,7 @@
 /** Contracts of conversations: reading, opening, triage, one or many at a time. */
 
 import { z } from 'zod'
-import { conversationStates, publicId, senderTypes } from '../ids.ts'
+import { conversationStates, isId, publicId, senderTypes } from '../ids.ts'
 import { boundedText, jsonObject, shortText } from '../text.ts'
 import { isoTime } from '../time.ts'
 import { caps, cursor, isAnyKnown, limit, searched, shownTime } from './conventions.ts'
@@ -35,7 +35,11 @@ export const listConversations = z.object({
   status: status.optional(),
   q: searched.optional().describe('Occurs in the contact’s name or email, or in what visitors and agents said.'),
   visitor_id: publicId('contact').optional(),
-  assigned_user_id: publicId('user').or(z.literal('none')).optional().describe('`none`: those of nobody.'),
+  assigned_user_id: z
+    .string()
+    .refine((value) => value === 'none' || isId('user', value), 'must look like usr_… or be none')
+    .optional()
+    .describe('`none`: those of nobody.'),
   tag: shortText(caps.tag).optional(),
   cursor,
   limit,

@@ -1,24 +1,22 @@
 /** The inbox: the list of conversations, newest activity first. */
 
 import type { ListConversations } from '../../schema/muro/conversations.ts'
+import type { Fragment, Sql } from '../db/sql.ts'
 import type { Context, Reach } from './context.ts'
 import { type ConversationFacts, conversationFacts } from './facts.ts'
 import { reachedConversations } from './reach.ts'
 import { searchFor } from './search.ts'
 import { type Page, readPage } from './walks.ts'
 
-/** Returns a page of the conversations that the scope reaches: of one status or of all, and in which `q` occurs. */
+/**
+ * Returns a page of the conversations that the scope reaches, of all or of those that fit: as they are now, also on the
+ * later pages of a walk. A visitor or a user who is not there has none.
+ */
 export const listConversations = async (
   { sql }: Context,
   reach: Reach,
   input: ListConversations,
 ): Promise<Page<ConversationFacts>> => {
-  // `closed` stands in the index that is walked, so that the few that are not closed are found among the many that are.
-  const matches = {
-    open: sql`and not a.closed and c.state in ('open', 'pending')`,
-    snoozed: sql`and not a.closed and c.state = 'snoozed'`,
-    closed: sql`and a.closed`,
-  }
   const { workspace } = reach
   const search = input.q === undefined ? undefined : await searchFor(sql, workspace, input.q)
   return await readPage(
@@ -30,7 +28,7 @@ export const listConversations = async (
       select a.conversation_id as id, a.opened_seq as first_seq, a.seq
         from conversation_activity a join conversations c on c.id = a.conversation_id
        where a.workspace_id = ${workspace.id} and ${reachedConversations(sql, reach)}
-         ${input.status === undefined ? sql`` : matches[input.status]}
+         ${matchesOf(sql, reach, input)}
          ${search === undefined ? sql`` : sql`and ${search.condition}`}`,
       placeThen: sql`(
       select m.seq from messages m where m.conversation_id = p.id and m.seq <= walk.head
@@ -38,4 +36,24 @@ export const listConversations = async (
       facts: sql`(select ${sql.unsafe(conversationFacts)} from conversations c where c.id = page.id)`,
     },
   )
+}
+
+const matchesOf = (sql: Sql, { workspace }: Reach, input: ListConversations): Fragment => {
+  const { status, visitor_id, assigned_user_id, tag } = input
+  // `closed` stands in the index that is walked, so that the few that are not closed are found among the many that are.
+  const ofStatus = {
+    open: sql`and not a.closed and c.state in ('open', 'pending')`,
+    snoozed: sql`and not a.closed and c.state = 'snoozed'`,
+    closed: sql`and a.closed`,
+  }
+  const ofVisitor = (id: string) => sql`
+    and c.contact_id = (select id from contacts where workspace_id = ${workspace.id} and public_id = ${id})`
+  const ofUser = (id: string) => sql`
+    and c.assignee_id = (select id from users where workspace_id = ${workspace.id} and public_id = ${id})`
+  const assigned = (id: string) => (id === 'none' ? sql`and c.assignee_id is null` : ofUser(id))
+  return sql`
+    ${status === undefined ? sql`` : ofStatus[status]}
+    ${visitor_id === undefined ? sql`` : ofVisitor(visitor_id)}
+    ${assigned_user_id === undefined ? sql`` : assigned(assigned_user_id)}
+    ${tag === undefined ? sql`` : sql`and c.tags @> ${[tag]}::text[]`}`
 }
