@@ -84,14 +84,19 @@ export const bulkUpdate = z
       .array(z.string())
       .min(1)
       .transform((ids) => [...new Set(ids)])
-      .refine((ids) => ids.length <= caps.bulk, `must have at most ${caps.bulk} ids`),
+      .refine((ids) => ids.length <= caps.bulk, `must have at most ${caps.bulk} ids`)
+      .describe(`At most ${caps.bulk}; an id that comes twice counts once.`),
     action: z.enum(bulkActions),
     assigned_user_id: publicId('user').nullable().optional().describe('Required where `action` is `assign`.'),
-    snoozed_until: future.optional().describe('For `snooze`.'),
+    snoozed_until: future.nullable().optional().describe('For `snooze`: as in the update of one conversation.'),
   })
   .refine((asked) => asked.action !== 'assign' || asked.assigned_user_id !== undefined, {
     path: ['assigned_user_id'],
     message: 'is required where action is assign',
+  })
+  .refine((asked) => asked.action === 'snooze' || !asked.snoozed_until, {
+    path: ['snoozed_until'],
+    message: 'is only for the action snooze',
   })
 
 export const bulkResult = z

@@ -2,6 +2,8 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { listOf } from '../../schema/muro/conventions.ts'
+import * as contracts from '../../schema/muro/conversations.ts'
 import { type Api, startApi } from '../support/api.ts'
 import { type Client, idOf, muroClient, muroError, pageOf } from '../support/http.ts'
 import type { Tenant } from '../support/tenant.ts'
@@ -148,6 +150,47 @@ describe('the list of conversations', () => {
       const answer = await muro.get(`/conversations?cursor=${cursor}`)
       expect(answer.status).toBe(400)
       expect(answer.body).toEqual(muroError('invalid_request_error', 'invalid', 'cursor'))
+    }
+  })
+})
+
+describe('the description of the API', () => {
+  it('has every route of conversations', async () => {
+    const operation = z.looseObject({ operationId: z.string(), summary: z.string(), tags: z.tuple([z.string()]) })
+    const described = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) })
+    const { paths } = described.parse((await muroClient(api.url, '').get('/openapi.json')).body)
+    const routes = ['/conversations', '/conversations/bulk', '/conversations/{id}', '/conversations/{id}/typing']
+    const found = routes.map((path) =>
+      Object.entries(paths[`/api/v1${path}`] ?? {}).map(([method, route]) => {
+        const { operationId, tags } = operation.parse(route)
+        return `${tags[0]}: ${method} ${operationId}`
+      }),
+    )
+    expect(found.map((of) => of.sort())).toEqual([
+      ['Conversations: get listConversations', 'Conversations: post openConversation'],
+      ['Conversations: post bulkUpdateConversations'],
+      [
+        'Conversations: delete deleteConversation',
+        'Conversations: get getConversation',
+        'Conversations: patch updateConversation',
+      ],
+      ['Conversations: post showTyping'],
+    ])
+  })
+
+  it('is what is answered: nothing is left out and nothing is added', async () => {
+    const { tenant, muro } = await makeWorkspace()
+    const { conversation: id, contact } = await tenant.thread()
+    const one = contracts.conversation.strict()
+    one.parse((await muro.get(`/conversations/${id}`)).body)
+    one.parse((await muro.post('/conversations', { visitor_id: contact, content: 'Hello' })).body)
+    one.parse((await muro.patch(`/conversations/${id}`, { status: 'snoozed', metadata: { a: 1 } })).body)
+    const page = listOf(one)
+      .strict()
+      .parse((await muro.get('/conversations')).body)
+    expect(page.data).toHaveLength(2)
+    for (const body of [undefined, {}, { is_private: true }]) {
+      contracts.typingShown.strict().parse((await muro.post(`/conversations/${id}/typing`, body)).body)
     }
   })
 })

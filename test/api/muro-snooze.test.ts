@@ -179,4 +179,15 @@ describe('when the time has come', () => {
     expect((await change({ status: 'open' })).told).toEqual([])
     expect(await told()).toHaveLength(1)
   })
+
+  it('what was snoozed by bulk wakes too', async () => {
+    const others = [(await tenant.thread()).conversation, (await tenant.thread()).conversation]
+    const snoozed_until = new Date(Date.now() + 400).toISOString()
+    const { status } = await muro.post('/conversations/bulk', { ids: others, action: 'snooze', snoozed_until })
+    expect(status).toBe(200)
+    const woken = async () =>
+      (await api.eventsOf(tenant)).flatMap(({ payload }) => (payload.reason === 'snooze_elapsed' ? [payload.id] : []))
+    await expect.poll(async () => (await woken()).length, { interval: 20, timeout: 5000 }).toBe(2)
+    expect((await woken()).sort()).toEqual(others.sort())
+  })
 })

@@ -1,10 +1,12 @@
 /** Conversations on the muro face. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { errorCodes } from '../../../schema/errors.ts'
 import { typingExpiresIn } from '../../../schema/events.ts'
 import { shownStatus } from '../../../schema/ids.ts'
-import { answers, listOf } from '../../../schema/muro/conventions.ts'
+import { answers, byId, deleted, listOf } from '../../../schema/muro/conventions.ts'
 import * as contracts from '../../../schema/muro/conversations.ts'
+import { type BulkOutcome, changeConversations } from '../../domain/bulk.ts'
 import { openConversation, readConversation } from '../../domain/conversations.ts'
 import { deleteConversation } from '../../domain/deletion.ts'
 import type { ConversationFacts } from '../../domain/facts.ts'
@@ -12,9 +14,13 @@ import { listConversations } from '../../domain/inbox.ts'
 import { updateConversation } from '../../domain/triage.ts'
 import { showTyping } from '../../domain/typing.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
+import { renewDeadline } from '../../http/deadline.ts'
 import { admitted, type MuroRouteDeps, presentList } from './admitted.ts'
 
 const tags = ['Conversations']
+
+const ofBody = ['too_large', 'unsupported_media_type'] as const
+const ofClaim = ['idempotency_mismatch'] as const
 
 export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { context }) => {
   app.get(
@@ -35,37 +41,116 @@ export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (a
     },
   )
 
-  app.post('/conversations', { schema: { body: contracts.openConversation } }, async (request, reply) => {
-    const agent = admitted(request)
-    const opened = await openConversation(context, agent, request.body, claimOf(request, agent.key.publicId))
-    return reply.code(201).send(presentConversation(answerOf(opened, reply)))
-  })
-
-  app.get<{ Params: { id: string } }>('/conversations/:id', { config: { scope: 'read' } }, async (request) =>
-    presentConversation(await readConversation(context, admitted(request), request.params.id)),
+  app.post(
+    '/conversations',
+    {
+      schema: {
+        tags,
+        summary: 'Open a conversation toward a known contact',
+        operationId: 'openConversation',
+        body: contracts.openConversation,
+        response: answers({ 201: contracts.conversation }, 'not_found', ...ofBody, ...ofClaim),
+      },
+    },
+    async (request, reply) => {
+      const agent = admitted(request)
+      const opened = await openConversation(context, agent, request.body, claimOf(request, agent.key.publicId))
+      return reply.code(201).send(presentConversation(answerOf(opened, reply)))
+    },
   )
 
-  app.patch<{ Params: { id: string }; Body: contracts.UpdateConversation }>(
+  app.post(
+    '/conversations/bulk',
+    {
+      schema: {
+        tags,
+        summary: 'Do one action on up to 100 conversations',
+        description: 'Each is changed or refused on its own. All of it is one request for the rate limit.',
+        operationId: 'bulkUpdateConversations',
+        body: contracts.bulkUpdate,
+        response: answers({ 200: contracts.bulkResult }, ...ofBody, ...ofClaim),
+      },
+    },
+    async (request, reply) => {
+      const agent = admitted(request)
+      const changed = await changeConversations(context, agent, request.body, {
+        claim: claimOf(request, agent.key.publicId),
+        onProgress: () => renewDeadline(request, reply),
+      })
+      return presentBulk(request.body.action, answerOf(changed, reply))
+    },
+  )
+
+  app.get(
     '/conversations/:id',
-    { schema: { body: contracts.updateConversation } },
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'Read a conversation',
+        operationId: 'getConversation',
+        params: byId,
+        response: answers({ 200: contracts.conversation }, 'not_found'),
+      },
+    },
+    async (request) => presentConversation(await readConversation(context, admitted(request), request.params.id)),
+  )
+
+  app.patch(
+    '/conversations/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Triage a conversation: status, tags, assignment, unread badge, metadata',
+        description:
+          'What is as it is asked for already is told to nobody. Moving to closed tells conversation.closed.',
+        operationId: 'updateConversation',
+        params: byId,
+        body: contracts.updateConversation,
+        response: answers({ 200: contracts.conversation }, 'not_found', ...ofBody),
+      },
+    },
     async (request) =>
       presentConversation(await updateConversation(context, admitted(request), request.params.id, request.body)),
   )
 
-  app.delete<{ Params: { id: string } }>('/conversations/:id', async (request) => {
-    await deleteConversation(context, admitted(request), request.params.id)
-    return { object: 'conversation', id: request.params.id, deleted: true }
-  })
+  app.delete(
+    '/conversations/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Delete a conversation with all that belongs to it',
+        operationId: 'deleteConversation',
+        params: byId,
+        response: answers({ 200: deleted('conversation') }, 'not_found'),
+      },
+    },
+    async (request) => {
+      const { id } = request.params
+      await deleteConversation(context, admitted(request), id)
+      return { object: 'conversation' as const, id, deleted: true as const }
+    },
+  )
 
-  app.post<{ Params: { id: string }; Body: contracts.Typing }>(
+  app.post(
     '/conversations/:id/typing',
-    { schema: { body: contracts.typing } },
+    {
+      schema: {
+        tags,
+        summary: 'Show that an agent is typing',
+        description: 'Told to who listens now; on a note, with is_private, to staff only. The body may be left out.',
+        operationId: 'showTyping',
+        params: byId,
+        body: contracts.typing,
+        response: answers({ 200: contracts.typingShown }, 'not_found', ...ofBody, ...ofClaim),
+      },
+    },
     async (request, reply) => {
       const agent = admitted(request)
       const { id } = request.params
       const isPrivate = request.body?.is_private ?? false
       answerOf(await showTyping(context, agent, id, isPrivate, claimOf(request, agent.key.publicId)), reply)
-      return { object: 'typing', conversation_id: id, expires_in_ms: typingExpiresIn }
+      return { object: 'typing' as const, conversation_id: id, expires_in_ms: typingExpiresIn }
     },
   )
 }
@@ -78,3 +163,18 @@ export const presentConversation = <T extends ConversationFacts>({ id, state, ..
   state,
   ...facts,
 })
+
+const presentBulk = (action: contracts.BulkUpdate['action'], outcomes: BulkOutcome[]): contracts.BulkResult => {
+  const succeeded = outcomes.filter(({ refusal }) => refusal === null).length
+  return {
+    object: 'bulk_result',
+    action,
+    data: outcomes.map(({ id, refusal }) =>
+      refusal === null
+        ? { id, ok: true }
+        : { id, ok: false, error: { type: errorCodes[refusal.code].type, ...refusal } },
+    ),
+    succeeded,
+    failed: outcomes.length - succeeded,
+  }
+}
