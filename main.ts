@@ -7,6 +7,7 @@ import { createRedisBus } from './realtime/bus/redis/redis.ts'
 import type { Logger } from './realtime/logger.ts'
 import { createMetrics, type Metrics } from './realtime/metrics.ts'
 import { createRealtime, policyOf, type Realtime } from './realtime/realtime.ts'
+import { createRedisCounter } from './realtime/redis/limiter.ts'
 import { createMemoryRoster } from './realtime/roster/memory.ts'
 import { createRedisRoster } from './realtime/roster/redis/redis.ts'
 import type { Roster, RosterListener } from './realtime/roster/roster.ts'
@@ -26,7 +27,7 @@ import { findKey, keyStates } from './server/domain/keys.ts'
 import { readMissed } from './server/domain/missed.ts'
 import { createAddresses } from './server/faces/addresses.ts'
 import { firstStartLines, startLines } from './server/greeting.ts'
-import { createLimiter } from './server/http/limiter.ts'
+import { createLimiter, type Limiter } from './server/http/limiter.ts'
 import { watchKeyChanges } from './server/key-changes.ts'
 import { createLogger } from './server/logger.ts'
 import { open } from './server/open.ts'
@@ -102,7 +103,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
       ? await createServer({
           context,
           keys,
-          limiter: createLimiter(),
+          limiter: await openLimiter(config, opened, logger),
           perMinute: config.RATE_LIMIT_PER_MINUTE,
           addresses: createAddresses({
             publicUrl: config.PUBLIC_URL,
@@ -232,6 +233,18 @@ const openBus = async (
   if (url !== undefined) return await createRedisBus({ url, ...deps })
   deps.metrics.busUp.set(1)
   return createMemoryBus(deps.listener)
+}
+
+/** Requests are counted where all nodes see it, if there may be others. */
+const openLimiter = async (
+  { REDIS_URL: url, RATE_LIMIT_PER_MINUTE: perMinute }: Config,
+  opened: (() => unknown)[],
+  logger: Logger,
+): Promise<Limiter> => {
+  if (url === undefined || perMinute === 0) return createLimiter()
+  const { count, close } = await createRedisCounter({ url, logger })
+  opened.push(close)
+  return createLimiter({ shared: count })
 }
 
 /** What the realtime part reads of the database. */

@@ -48,9 +48,13 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
   app.addHook('onRequest', async (request, reply) => {
     const site = await siteOf(context, request)
     allowOrigin(site, request, reply)
-    if (!site) throw new HubbubError('unauthenticated', errors.key)
+    if (!site) {
+      await countRequest(limiter, reply, `no site ${request.ip}`, limited ? 60 : 0)
+      throw new HubbubError('unauthenticated', errors.key)
+    }
     const { url, config } = request.routeOptions
-    const bucket = `${request.method} ${url} ${site.publicId} ${request.ip}`
+    const method = request.method === 'HEAD' ? 'GET' : request.method
+    const bucket = `${method} ${url} ${site.publicId} ${request.ip}`
     await countRequest(limiter, reply, bucket, limited ? (config.perMinute ?? 60) : 0)
     if (!site.active) throw new HubbubError('forbidden', errors.disabled)
     request.site = site

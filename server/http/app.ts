@@ -33,6 +33,8 @@ const exposed = [
   'X-RateLimit-Remaining',
   'X-RateLimit-Reset',
   'Retry-After',
+  'RateLimit',
+  'RateLimit-Policy',
   'Idempotent-Replayed',
 ].join(', ')
 

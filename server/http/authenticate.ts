@@ -26,7 +26,10 @@ export const requireScope = (agent: AgentScope, scope: KeyScope): void => {
   }
 }
 
-/** Takes a request out of a bucket and tells in the headers what is left; refuses when nothing is. 0 is no limit. */
+/**
+ * Takes a request out of a bucket and tells in the headers what is left, in the usual words and in those of the IETF's
+ * draft; refuses when nothing is. 0 is no limit.
+ */
 export const countRequest = async (
   limiter: Limiter,
   reply: FastifyReply,
@@ -35,12 +38,15 @@ export const countRequest = async (
 ): Promise<void> => {
   if (perMinute === 0) return
   const { allowed, limit, remaining, resetIn } = await limiter(bucket, perMinute)
+  const seconds = Math.max(1, Math.ceil(resetIn / 1000))
   reply.headers({
     'X-RateLimit-Limit': limit,
     'X-RateLimit-Remaining': remaining,
-    'X-RateLimit-Reset': Math.ceil(Date.now() / 1000) + resetIn,
+    'X-RateLimit-Reset': Math.ceil((Date.now() + resetIn) / 1000),
+    'RateLimit-Policy': `"default";q=${limit};w=60`,
+    RateLimit: `"default";r=${remaining};t=${seconds}`,
   })
   if (allowed) return
-  reply.header('Retry-After', resetIn)
-  throw new HubbubError('rate_limited', `More than ${limit} requests in a minute; try again in ${resetIn} s.`)
+  reply.header('Retry-After', seconds)
+  throw new HubbubError('rate_limited', `More than ${limit} requests in a minute; try again in ${seconds} s.`)
 }

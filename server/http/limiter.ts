@@ -1,31 +1,38 @@
 /** The rate limiter: so many requests a minute for each bucket. */
 
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible'
+import { RateLimiterMemory } from 'rate-limiter-flexible'
 
-/** What is left of a bucket; `resetIn` in whole seconds, at least 1. */
+/** What is left of a bucket; `resetIn` is when it is full again, in ms. */
 export type Allowance = { allowed: boolean; limit: number; remaining: number; resetIn: number }
 
 /** Takes one request out of a bucket. */
 export type Limiter = (bucket: string, perMinute: number) => Promise<Allowance>
 
-/** Counts in memory, in windows of a minute that begin with a bucket's first request. */
-export const createLimiter = (): Limiter => {
-  const limiters = new Map<number, RateLimiterMemory>()
+/** Counts a request with those of all nodes; undefined where that cannot be done now. */
+export type SharedCount = (bucket: string) => Promise<{ used: number; endsIn: number } | undefined>
+
+/**
+ * Counts in windows of a minute that begin with a bucket's first request: by `shared` for all nodes together, else in
+ * memory. While the shared count is away or slow no request fails for it: each process goes on from what it heard last and
+ * counts its own requests, so that a bucket may be used up at each of them.
+ */
+export const createLimiter = ({
+  shared = async () => undefined,
+  window = 60_000,
+}: {
+  shared?: SharedCount
+  /** How long a window lasts, in ms. */
+  window?: number
+} = {}): Limiter => {
+  const memory = new RateLimiterMemory({ points: Number.MAX_SAFE_INTEGER, duration: window / 1000 })
+  const countHere = async (bucket: string) => {
+    const { consumedPoints, msBeforeNext } = await memory.consume(bucket)
+    return { used: consumedPoints, endsIn: msBeforeNext }
+  }
   return async (bucket, perMinute) => {
-    const limiter = limiters.get(perMinute) ?? new RateLimiterMemory({ points: perMinute, duration: 60 })
-    limiters.set(perMinute, limiter)
-    const [allowed, result] = await limiter.consume(bucket).then(
-      (passed) => [true, passed] as const,
-      (refused: unknown) => {
-        if (refused instanceof RateLimiterRes) return [false, refused] as const
-        throw refused
-      },
-    )
-    return {
-      allowed,
-      limit: perMinute,
-      remaining: Math.max(0, result.remainingPoints),
-      resetIn: Math.max(1, Math.ceil(result.msBeforeNext / 1000)),
-    }
+    const counted = await shared(bucket)
+    if (counted) await memory.set(bucket, counted.used, counted.endsIn / 1000)
+    const { used, endsIn } = counted ?? (await countHere(bucket))
+    return { allowed: used <= perMinute, limit: perMinute, remaining: Math.max(0, perMinute - used), resetIn: endsIn }
   }
 }

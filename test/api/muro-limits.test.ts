@@ -10,12 +10,29 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
-const expectLimited = (answer: Answer) => {
+/** Expects that an answer tells what is left, in both sets of headers, and returns in how many seconds all is back. */
+const expectLeft = ({ headers }: Answer, left: number, limit = 120): number => {
+  expect(headers.get('x-ratelimit-limit')).toBe(`${limit}`)
+  expect(headers.get('x-ratelimit-remaining')).toBe(`${left}`)
+  expect(headers.get('ratelimit-policy')).toBe(`"default";q=${limit};w=60`)
+  const [, remaining, seconds] = /^"default";r=(\d+);t=(\d+)$/.exec(headers.get('ratelimit') ?? '') ?? []
+  expect(remaining).toBe(`${left}`)
+  expect(Number(seconds)).toBeGreaterThanOrEqual(1)
+  expect(Number(seconds)).toBeLessThanOrEqual(60)
+  const reset = Number(headers.get('x-ratelimit-reset'))
+  const now = Date.now() / 1000
+  expect(Number.isInteger(reset)).toBe(true)
+  expect(reset).toBeGreaterThan(now + Number(seconds) - 15)
+  expect(reset).toBeLessThan(now + Number(seconds) + 2)
+  return Number(seconds)
+}
+
+const expectLimited = (answer: Answer, limit = 120) => {
   expect(answer.status).toBe(429)
   expect(answer.body).toEqual(muroError('rate_limit_error', 'rate_limited'))
-  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
-  expect(Number(answer.headers.get('retry-after'))).toBeLessThanOrEqual(60)
-  expect(answer.headers.get('x-ratelimit-remaining')).toBe('0')
+  const seconds = expectLeft(answer, 0, limit)
+  expect(answer.headers.get('retry-after')).toMatch(/^[1-9]\d*$/)
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(seconds)
   expect(answer.headers.get('x-request-id')).toBeTruthy()
   expect(answer.headers.get('access-control-allow-origin')).toBe('*')
 }
@@ -24,15 +41,11 @@ describe('a key', () => {
   it('has exactly 120 requests, counted in the headers of each answer, and OPTIONS is free', async () => {
     const tenant = await api.makeTenant()
     const muro = muroClient(api.url, tenant.apiKey)
-    const now = Math.floor(Date.now() / 1000)
     for (let left = 119; left >= 0; left -= 1) {
       const answer = left % 3 === 0 ? await muro.get('/contacts') : await muro.post('/contacts', left % 2 ? {} : '{')
       expect([200, 201, 400]).toContain(answer.status)
-      expect(answer.headers.get('x-ratelimit-limit')).toBe('120')
-      expect(answer.headers.get('x-ratelimit-remaining')).toBe(String(left))
-      const reset = Number(answer.headers.get('x-ratelimit-reset'))
-      expect(reset).toBeGreaterThan(now)
-      expect(reset).toBeLessThanOrEqual(now + 80)
+      expectLeft(answer, left)
+      expect(answer.headers.get('retry-after')).toBeNull()
     }
     const before = await api.rowsOf(tenant)
     for (const answer of [
@@ -43,8 +56,27 @@ describe('a key', () => {
     ]) {
       expectLimited(answer)
     }
-    expect((await call(api.url, 'OPTIONS', '/api/v1/contacts', { key: tenant.apiKey })).status).toBe(204)
+    const options = await call(api.url, 'OPTIONS', '/api/v1/contacts', { key: tenant.apiKey })
+    expect([options.status, options.headers.get('x-ratelimit-remaining')]).toEqual([204, null])
     expect(await api.rowsOf(tenant)).toEqual(before)
+  })
+
+  it('is told with every answer, whatever came of it, and HEAD counts; browsers may read it', async () => {
+    const { apiKey: key } = await api.makeTenant()
+    const muro = muroClient(api.url, key)
+    for (const [n, [answer, status]] of [
+      [await call(api.url, 'HEAD', '/api/v1/contacts', { key }), 200] as const,
+      [await muro.get('/conversations?limit=0'), 400] as const,
+      [await muro.get('/conversations/cnv_unknown'), 404] as const,
+      [await muro.post('/contacts', 'text', { 'Content-Type': 'text/plain' }), 415] as const,
+      [await muro.post('/contacts', 'x'.repeat(1024 * 1024 + 1)), 413] as const,
+    ].entries()) {
+      expect(answer.status).toBe(status)
+      expectLeft(answer, 119 - n)
+      const exposed = answer.headers.get('access-control-expose-headers')?.split(', ')
+      const names = ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset', 'RateLimit', 'RateLimit-Policy']
+      expect(exposed).toEqual(expect.arrayContaining([...names, 'Retry-After', 'X-Request-Id']))
+    }
   })
 
   it('has its own 120, whatever others used from the same address', async () => {
@@ -76,12 +108,30 @@ describe('an address', () => {
     for (let left = 119; left >= 0; left -= 1) {
       const answer = await from('203.0.113.1')
       expect(answer.status).toBe(401)
-      expect(answer.headers.get('x-ratelimit-remaining')).toBe(String(left))
+      expectLeft(answer, left)
     }
     expectLimited(await from('203.0.113.1'))
     expect((await from('203.0.113.2')).status).toBe(401)
     const tenant = await api.makeTenant()
-    expect((await from('203.0.113.1', tenant.apiKey)).status).toBe(200)
+    const good = await from('203.0.113.1', tenant.apiKey)
+    expect(good.status).toBe(200)
+    expectLeft(good, 119)
+  })
+
+  it('that guesses site keys is limited as well, while a good one there opens its site', async () => {
+    const tenant = await api.makeTenant()
+    const chat = (key: string) =>
+      call(api.url, 'GET', '/api/v1/chat/config', { headers: { 'X-Api-Key': key, 'X-Forwarded-For': '203.0.113.3' } })
+    for (let left = 59; left >= 0; left -= 1) {
+      const answer = await chat(`site_${'x'.repeat(22)}`)
+      expect(answer.status).toBe(401)
+      expectLeft(answer, left, 60)
+    }
+    const limited = await chat('')
+    expect([limited.status, limited.body]).toEqual([429, { error: 'Rate limit exceeded' }])
+    const good = await chat(tenant.site.site_key)
+    expect(good.status).toBe(200)
+    expectLeft(good, 59, 60)
   })
 })
 
@@ -90,6 +140,8 @@ it('RATE_LIMIT_PER_MINUTE=0 is no limit', async () => {
   const { apiKey } = await free.makeTenant()
   const answers = await Promise.all(Array.from({ length: 200 }, () => muroClient(free.url, apiKey).get('/realtime')))
   expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
-  expect(answers[0]?.headers.get('x-ratelimit-limit')).toBeNull()
+  const names = [...(answers[0]?.headers.keys() ?? [])].filter((name) => name.includes('ratelimit'))
+  expect(names).toEqual([])
+  expect((await call(free.url, 'GET', '/api/v1/contacts')).headers.get('ratelimit')).toBeNull()
   await free.close()
 })

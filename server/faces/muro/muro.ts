@@ -2,6 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { HubbubError } from '../../../schema/errors.ts'
 import type { Arrivals } from '../../domain/arrivals.ts'
 import type { KeyCache } from '../../domain/key-cache.ts'
 import { agentOf, countRequest, requireScope } from '../../http/authenticate.ts'
@@ -49,7 +50,8 @@ const admit =
   ({ keys, limiter, perMinute }: MuroDeps) =>
   async (request: FastifyRequest, reply: FastifyReply) => {
     const agent = await agentOf(keys, request).catch(async (refusal: unknown) => {
-      await countRequest(limiter, reply, `address ${request.ip}`, perMinute)
+      // Where the database is away nobody knows whether the key is good.
+      if (refusal instanceof HubbubError) await countRequest(limiter, reply, `address ${request.ip}`, perMinute)
       throw refusal
     })
     await countRequest(limiter, reply, agent.key.publicId, perMinute)
