@@ -1,4 +1,4 @@
-/** Contract of a conversation's summary, made by an AI. */
+/** Contracts of a conversation's summary, made by an AI. */
 
 import { z } from 'zod'
 import { shownTime } from './conventions.ts'
@@ -14,5 +14,8 @@ export const summary = z
     model: z.string(),
   })
   .meta({ id: 'Summary' })
+
+/** There is nothing to say; an empty body is as good. */
+export const summarize = z.object({}).nullish()
 
 export type Summary = z.infer<typeof summary>

@@ -286,12 +286,14 @@ create table summaries (
   content text,
   bullets json,
   message_count integer,
+  last_seq bigint,
   model text,
   generated_at timestamp(3) with time zone,
   due_at timestamp(3) with time zone,
   attempts integer not null default 0,
   lease_until timestamp(3) with time zone,
   constraint summaries_check CHECK (((content IS NULL) = (generated_at IS NULL))),
+  constraint summaries_check1 CHECK ((num_nulls(content, bullets, message_count, last_seq, model) = ANY (ARRAY[0, 5]))),
   constraint summaries_conversation_id_fkey FOREIGN KEY (conversation_id) REFERENCES conversations(id),
   constraint summaries_pkey PRIMARY KEY (conversation_id)
 );

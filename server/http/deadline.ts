@@ -25,6 +25,20 @@ export const renewDeadline = (request: FastifyRequest, reply: FastifyReply): voi
   }, deadline)
 }
 
+/** Waits for somebody outside, who has a deadline of his own; the request's begins anew afterwards. */
+export const waitOutside = async <T>(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  wait: () => Promise<T>,
+): Promise<T> => {
+  liftDeadline(request)
+  try {
+    return await wait()
+  } finally {
+    renewDeadline(request, reply)
+  }
+}
+
 /** Returns what a promise gives; fails as a request does that takes too long. */
 export const withinDeadline = async <T>(promise: Promise<T>): Promise<T> => {
   let timer: NodeJS.Timeout | undefined

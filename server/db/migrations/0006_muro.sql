@@ -104,13 +104,16 @@ create table summaries (
   content text,
   bullets json,
   message_count integer,
+  -- The conversation_seq of the newest message that it covers.
+  last_seq bigint,
   model text,
   generated_at timestamptz(3),
   -- When one is to be made; null: there is nothing to do.
   due_at timestamptz(3),
   attempts integer not null default 0,
   lease_until timestamptz(3),
-  check ((content is null) = (generated_at is null))
+  check ((content is null) = (generated_at is null)),
+  check (num_nulls(content, bullets, message_count, last_seq, model) in (0, 5))
 );
 create index summaries_due on summaries (due_at) where due_at is not null;
 
