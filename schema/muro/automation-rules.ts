@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { publicId } from '../ids.ts'
-import { boundedText, shortText } from '../text.ts'
+import { boundedText, isStorable, shortText } from '../text.ts'
 import { caps, cursor, isAnyKnown, limit, shownTime } from './conventions.ts'
 import { shownStatuses } from './conversations.ts'
 
@@ -18,28 +18,56 @@ export const ruleOperators = [
   'is_present',
 ] as const
 
+/** How many rules a workspace may have. */
+export const maxRules = 100
+
+const maxConditions = 20
+const maxActions = 10
+
+// Nobody watches a rule at work: a key that is misspelt here is refused, not passed over.
 const condition = z
-  .object({
+  .strictObject({
     field: z.enum(ruleFields),
     op: z.enum(ruleOperators),
-    value: z.string().max(1000).optional().describe('Not for `is_present`. Upper and lower case are the same.'),
+    value: z
+      .string()
+      .max(1000)
+      .refine(isStorable, 'must not contain NUL or broken Unicode')
+      .optional()
+      .describe('Not for `is_present`. Upper and lower case are the same.'),
   })
   .refine(({ op, value }) => (op === 'is_present') === (value === undefined), {
     path: ['value'],
     message: 'is required, but for is_present, which takes none',
   })
+  .refine(({ op, value }) => value !== '' || op === 'equals' || op === 'not_equals', {
+    path: ['value'],
+    message: 'must not be empty but for equals and not_equals: every text contains an empty one',
+  })
 
-const conditions = z.object({
+const conditions = z.strictObject({
   match: z.enum(['all', 'any']).default('all'),
-  items: z.array(condition).max(20).describe('None: every event matches.'),
+  items: z.array(condition).max(maxConditions).describe('None: every event matches.'),
 })
 
-const action = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('add_tag'), value: shortText(caps.tag) }),
-  z.object({ type: z.literal('assign'), user_id: publicId('user').nullable() }),
-  z.object({ type: z.literal('set_status'), value: z.enum(shownStatuses) }),
-  z.object({ type: z.literal('reply'), text: boundedText(caps.content, '32 KB') }),
-])
+const action = z.discriminatedUnion(
+  'type',
+  [
+    z.strictObject({ type: z.literal('add_tag'), value: shortText(caps.tag) }),
+    z.strictObject({
+      type: z.literal('assign'),
+      user_id: publicId('user').nullable().describe('A user of the workspace, or null for nobody.'),
+    }),
+    z.strictObject({ type: z.literal('set_status'), value: z.enum(shownStatuses) }),
+    z.strictObject({ type: z.literal('reply'), text: boundedText(caps.content, '32 KB') }),
+  ],
+  {
+    error: ({ code }) => (code === 'invalid_union' ? 'must be add_tag, assign, set_status or reply' : undefined),
+  },
+)
+
+const actions = z.array(action).min(1).max(maxActions)
+const position = z.int().min(0).max(1_000_000)
 
 export const automationRule = z
   .object({
@@ -48,9 +76,9 @@ export const automationRule = z
     name: z.string(),
     trigger: z.enum(ruleTriggers),
     conditions,
-    actions: z.array(action),
+    actions,
     active: z.boolean(),
-    position: z.int().describe('Rules run from the smallest to the largest.'),
+    position: z.int().describe('Rules run from the smallest to the largest; of two that are equal, the older first.'),
     created_at: shownTime,
     updated_at: shownTime,
   })
@@ -62,9 +90,9 @@ export const createAutomationRule = z.object({
   name: shortText(200),
   trigger: z.enum(ruleTriggers),
   conditions: conditions.default({ match: 'all', items: [] }),
-  actions: z.array(action).min(1).max(10),
+  actions,
   active: z.boolean().default(true),
-  position: z.int().min(0).max(1_000_000).optional().describe('After all others where none is given.'),
+  position: position.optional().describe('After all others where none is given.'),
 })
 
 export const updateAutomationRule = z
@@ -72,16 +100,18 @@ export const updateAutomationRule = z
     name: shortText(200),
     trigger: z.enum(ruleTriggers),
     conditions,
-    actions: z.array(action).min(1).max(10),
+    actions,
     active: z.boolean(),
-    position: z.int().min(0).max(1_000_000),
+    position,
   })
   .partial()
   .refine(...isAnyKnown)
 
+export type RuleTrigger = (typeof ruleTriggers)[number]
 export type RuleCondition = z.infer<typeof condition>
 export type RuleConditions = z.infer<typeof conditions>
 export type RuleAction = z.infer<typeof action>
 export type AutomationRule = z.infer<typeof automationRule>
+export type ListAutomationRules = z.infer<typeof listAutomationRules>
 export type CreateAutomationRule = z.infer<typeof createAutomationRule>
 export type UpdateAutomationRule = z.infer<typeof updateAutomationRule>
