@@ -1,8 +1,9 @@
-/** Removes events from the log that are older than it is kept, every hour. */
+/** Removes events from the log that are older than it is kept, and what rules did on such, every hour. */
 
 import type { FastifyBaseLogger } from 'fastify'
 import type { Sql } from '../db/sql.ts'
 import { pruneLog } from '../domain/retention.ts'
+import { forgetOldRuns } from '../domain/rule-runs.ts'
 
 const hour = 3_600_000
 
@@ -13,6 +14,7 @@ export const startPruningLog = (sql: Sql, days: number, logger: FastifyBaseLogge
   const run = async (): Promise<void> => {
     const removed = await pruneLog(sql, { days, isStopped: () => stopped })
     if (removed > 0) logger.info({ removed }, 'old events were removed from the log')
+    await forgetOldRuns(sql, { days, isStopped: () => stopped })
   }
   const begin = () => {
     running ??= run()
