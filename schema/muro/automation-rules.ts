@@ -27,7 +27,9 @@ const maxActions = 10
 // Nobody watches a rule at work: a key that is misspelt here is refused, not passed over.
 const condition = z
   .strictObject({
-    field: z.enum(ruleFields),
+    field: z
+      .enum(ruleFields)
+      .describe('`content` is of the message that triggers the rule, or of the first one in a new conversation.'),
     op: z.enum(ruleOperators),
     value: z
       .string()
