@@ -48,6 +48,10 @@ export type StreamEvent = {
   visitor: string | null
 }
 
+/** Returns whether an event tells that something was erased: what the log had told of it until then is blank. */
+export const isErasure = ({ name }: StreamEvent): boolean =>
+  name === 'conversation.deleted' || name === 'contact.deleted'
+
 /** What an event says on a channel. */
 export type Telling = { channel: string; data: string }
 
@@ -159,10 +163,13 @@ const messagePayload = z.object({
 
 const updatePayload = z.object({ id: z.string(), status: z.string() })
 
+const deletedPayload = z.object({ id: z.string() })
+
 // Parsing by contract also drops every field that is not named here: what is new for staff stays unheard by visitors.
 const visitorData = ({ type, public_seq, payload }: LoggedEvent): string | null => {
   if (public_seq === null) return null
   if (type === 'message.new') return JSON.stringify({ ...messagePayload.parse(payload), seq: public_seq })
   if (type === 'conversation.update') return JSON.stringify({ ...updatePayload.parse(payload), seq: public_seq })
+  if (type === 'conversation.deleted') return JSON.stringify({ ...deletedPayload.parse(payload), seq: public_seq })
   return null
 }

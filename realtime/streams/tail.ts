@@ -1,6 +1,6 @@
 /** The tail: the newest events of a stream, kept a little while for subscribers that were away a little while. */
 
-import type { StreamEvent } from '../../schema/events.ts'
+import { isErasure, type StreamEvent } from '../../schema/events.ts'
 import { maxReplay } from '../../schema/recovery.ts'
 
 export type Tail = {
@@ -36,6 +36,8 @@ export const createTail = ({ events: maxEvents, bytes: maxSize } = maxReplay, no
       before = seq
     },
     push: (event) => {
+      // What was erased is not told again, so what was kept is read anew, as the log tells it now.
+      if (isErasure(event)) while (kept.length > 0) shift()
       kept.push({ event, at: now() })
       size += sizeOf(event)
       while (kept.length > maxEvents || size > maxSize) shift()

@@ -76,6 +76,14 @@ export const contactFacts = `
     'last_seen_at', (select ${isoTime('n.at')} from contact_seen n where n.contact_id = v.id),
     'created_at', ${isoTime('v.created_at')}, 'updated_at', ${isoTime('v.updated_at')})`
 
+/**
+ * The public id of the conversation that a row of events is of, as every reader of the log shows it. Of one that was
+ * deleted only the payload still knows it.
+ */
+export const conversationOf = (event: string): string => `
+  coalesce((select c.public_id from conversations c where c.id = ${event}.conversation_id),
+           case ${event}.type when 'conversation.deleted' then ${event}.payload ->> 'id' end)`
+
 /** The columns of a LoggedEvent out of a row `e` of events that also has its conversation's public id; `workspace` is SQL. */
 export const loggedEventColumns = (workspace: string): string => `
   ${workspace} as workspace, e.seq, e.public_id as id, e.type,

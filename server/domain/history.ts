@@ -3,7 +3,7 @@
 import type { ChatChannel } from '../../schema/channels.ts'
 import type { LoggedEvent } from '../../schema/events.ts'
 import type { Sql } from '../db/sql.ts'
-import { loggedEventColumns } from './facts.ts'
+import { conversationOf, loggedEventColumns } from './facts.ts'
 
 /** Returns the number of the last event of each workspace. */
 export const readHeads = async (sql: Sql, workspaces: string[]): Promise<Map<string, number>> => {
@@ -18,8 +18,8 @@ export const readHeads = async (sql: Sql, workspaces: string[]): Promise<Map<str
 export const readHistory = async (sql: Sql, workspace: string, after: number, limit: number): Promise<LoggedEvent[]> =>
   await sql<LoggedEvent[]>`
   select ${sql.unsafe(loggedEventColumns('e.workspace'))}
-    from (select events.*, c.public_id as conversation, ${workspace}::text as workspace
-            from events left join conversations c on c.id = events.conversation_id
+    from (select events.*, ${sql.unsafe(conversationOf('events'))} as conversation, ${workspace}::text as workspace
+            from events
            where events.workspace_id = (select id from workspaces where public_id = ${workspace})
              and events.seq > ${after}
            order by events.seq limit ${limit}) e

@@ -3,7 +3,7 @@
 import type { LoggedEvent } from '../../schema/events.ts'
 import { type Fragment, type Queryable, type Sql, type Tx, transact } from '../db/sql.ts'
 import type { Workspace } from './context.ts'
-import { isoTime, loggedEventColumns } from './facts.ts'
+import { conversationOf, isoTime, loggedEventColumns } from './facts.ts'
 
 /** Who follows. */
 export const followers = ['webhooks', 'rules', 'summaries'] as const
@@ -63,8 +63,8 @@ export const followedBy = (sql: Queryable, workspaceId: number): Fragment => sql
 const readAfter = async (tx: Tx, { id, publicId }: Workspace, seq: number, limit: number): Promise<FollowedEvent[]> =>
   await tx<FollowedEvent[]>`
     select ${tx.unsafe(loggedEventColumns(`'${publicId}'`))}, ${tx.unsafe(isoTime('e.created_at'))} as created_at
-      from (select events.*, c.public_id as conversation
-              from events left join conversations c on c.id = events.conversation_id
+      from (select events.*, ${tx.unsafe(conversationOf('events'))} as conversation
+              from events
              where events.workspace_id = ${id} and events.seq > ${seq}
              order by events.seq limit ${limit}) e
      order by e.seq`

@@ -3,7 +3,7 @@
 import type { LoggedEvent } from '../../schema/events.ts'
 import { type Missed, type MissedRequest, maxReplay } from '../../schema/recovery.ts'
 import type { Fragment, Sql } from '../db/sql.ts'
-import { loggedEventColumns } from './facts.ts'
+import { conversationOf, loggedEventColumns } from './facts.ts'
 
 /**
  * Reads what a channel told after `since`, which counts the events of the workspace, or on a visitor's channel those
@@ -18,8 +18,8 @@ export const readMissed = async (sql: Sql, request: MissedRequest): Promise<Miss
     ), walked as materialized (
       select e.*, e.${sql(number)} as number from place cross join lateral (${walk}) e
     ), missed as (
-      select walked.*, ${workspace}::text as workspace, c.public_id as conversation
-        from place cross join walked left join conversations c on c.id = walked.conversation_id
+      select walked.*, ${workspace}::text as workspace, ${sql.unsafe(conversationOf('walked'))} as conversation
+        from place cross join walked
        where walked.number > place.since
     ), size as (
       select count(*) as count, coalesce(sum(octet_length(payload::text)), 0) as bytes from missed

@@ -3,7 +3,7 @@
 import type { SyncedEvent } from '../../schema/sync.ts'
 import type { Fragment, Sql } from '../db/sql.ts'
 import type { Reach } from './context.ts'
-import { isoTime, loggedEventColumns } from './facts.ts'
+import { conversationOf, isoTime, loggedEventColumns } from './facts.ts'
 import { cursorExpired, type SyncPosition } from './sync-cursors.ts'
 
 /** Events in order, and up to where everything was told. `hasMore`: the log goes on after that. */
@@ -50,9 +50,8 @@ export const readSync = async (
              sum(octet_length(payload::text)) over (order by seq) - octet_length(payload::text) as before
         from told
     ), e as (
-      select sized.*, c.public_id as conversation
-        from sized left join conversations c on c.id = sized.conversation_id
-       order by sized.seq limit ${limit}
+      select sized.*, ${sql.unsafe(conversationOf('sized'))} as conversation
+        from sized order by sized.seq limit ${limit}
     )
     select v.head, v.epoch, v.held, e.followed, ${sql.unsafe(isoTime('e.created_at'))} as created_at,
            ${sql.unsafe(loggedEventColumns(`'${workspace.publicId}'`))}

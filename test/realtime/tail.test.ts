@@ -4,10 +4,10 @@ import { expect, test } from 'vitest'
 import { createTail } from '../../realtime/streams/tail.ts'
 import type { StreamEvent } from '../../schema/events.ts'
 
-const event = (seq: number, size = 10): StreamEvent => ({
+const event = (seq: number, size = 10, name = 'message.new'): StreamEvent => ({
   workspace: 'org_1',
   seq,
-  name: 'message.new',
+  name,
   site: null,
   conversation: null,
   publicSeq: null,
@@ -49,4 +49,14 @@ test('one that is larger than all that may be kept is not kept', () => {
   tail.push(event(1, 101))
   expect(tail.after(0)).toBe(undefined)
   expect(numbers(tail.after(1))).toEqual([])
+})
+
+test.each(['conversation.deleted', 'contact.deleted'])('what came before a %s is not told again', (name) => {
+  const tail = createTail()
+  for (const seq of [1, 2]) tail.push(event(seq))
+  tail.push(event(3, 10, name))
+  tail.push(event(4))
+  for (const seq of [0, 1]) expect(tail.after(seq)).toBe(undefined)
+  expect(numbers(tail.after(2))).toEqual([3, 4])
+  expect(numbers(tail.all())).toEqual([3, 4])
 })
