@@ -13,6 +13,7 @@ import { type Claim, recordOnce, type Settled } from './idempotency.ts'
 import { newId } from './ids.ts'
 import { reachedContacts } from './reach.ts'
 import { type Log, record } from './record.ts'
+import { searchForContacts } from './search.ts'
 import { findSite } from './sites.ts'
 import { type Page, readPage } from './walks.ts'
 
@@ -27,11 +28,17 @@ export const readContact = async ({ sql }: { sql: Queryable }, reach: Reach, id:
   return found.facts
 }
 
-const noContact = () => new HubbubError('not_found', 'No such contact.')
+/** Returns the error for an id that names no contact within reach. */
+export const noContact = (): HubbubError => new HubbubError('not_found', 'No such contact.')
 
-const pinOf = (sql: Queryable, { site }: Reach): Fragment => sql`(select ${site?.id ?? null}::bigint as site_id) pin`
+/** The row beside which `contactFacts` shows a contact to the scope. */
+export const pinOf = (sql: Queryable, { site }: Reach): Fragment =>
+  sql`(select ${site?.id ?? null}::bigint as site_id) pin`
 
-/** Returns a page of the contacts that the scope reaches, most recently seen first; of one site or of all. */
+/**
+ * Returns a page of the contacts that the scope reaches, most recently seen first: of one site or of all, in whose name or
+ * email `q` occurs, with an address.
+ */
 export const listContacts = async (
   { sql }: Context,
   reach: Reach,
@@ -42,6 +49,7 @@ export const listContacts = async (
   const ofSite = (id: string) => sql`
     and ${site === null ? sql`v.site_id` : sql`${site.id}`} =
         (select id from sites where workspace_id = ${workspace.id} and public_id = ${id})`
+  const search = input.q === undefined ? undefined : await searchForContacts(sql, workspace, input.q)
   return await readPage(
     sql,
     workspace,
@@ -51,7 +59,9 @@ export const listContacts = async (
       select n.contact_id as id, n.created_seq as first_seq, n.seq
         from contact_seen n join contacts v on v.id = n.contact_id
        where n.workspace_id = ${workspace.id} and ${reachedContacts(sql, reach)}
-         ${input.website_id === undefined ? sql`` : ofSite(input.website_id)}`,
+         ${input.website_id === undefined ? sql`` : ofSite(input.website_id)}
+         ${input.email === undefined ? sql`` : sql`and v.email = ${input.email}`}
+         ${search === undefined ? sql`` : sql`and ${search.condition}`}`,
       placeThen: sql`(
       select max(m.seq) from messages m join conversations c on c.id = m.conversation_id
        where c.contact_id = p.id and m.seq <= walk.head and m.sender_type = 'visitor')`,
@@ -82,12 +92,16 @@ export const createContact = async (
       })
       return await asShown(tx, scope, await tellNewContact(tx, log, workspace, { rowId, id }))
     }
-    return await recordOnce(context, claim, create, ({ website_id }) => {
-      if (scope.site !== null && scope.site.publicId !== website_id) throw noContact()
-    })
+    return await recordOnce(context, claim, create, (stored) => recheck(context, scope, stored))
   } catch (error) {
     throw (await emailTaken(context, scope, input.email, error)) ?? error
   }
+}
+
+/** Refuses to show a contact again as it once was answered, where it is gone or out of reach by now. */
+export const recheck = async (context: Context, scope: Reach, { id, website_id }: ContactFacts): Promise<void> => {
+  if (scope.site !== null && scope.site.publicId !== website_id) throw noContact()
+  await readContact(context, scope, id)
 }
 
 /** Changes a contact and tells what changed; a patch that changes nothing tells nothing. */
@@ -177,7 +191,7 @@ export const tellContact = async (
 }
 
 /** Returns a contact that was just told of as the scope is shown it. */
-const asShown = async (tx: Tx, scope: Reach, told: ContactFacts): Promise<ContactFacts> =>
+export const asShown = async (tx: Tx, scope: Reach, told: ContactFacts): Promise<ContactFacts> =>
   scope.site === null ? told : await readContact({ sql: tx }, scope, told.id)
 
 const named = ({ name, email }: CreateContact) => ({ name: name ?? null, email: email ?? null })

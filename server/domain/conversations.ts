@@ -71,7 +71,7 @@ export const openConversation = async (
     await insertConversation(tx, log, { workspace, place, contact: onSite, messages })
     return await readConversation({ sql: tx }, scope, place.publicId)
   }
-  return await recordOnce(context, claim, open, ({ website }) => {
-    if (site !== null && site.publicId !== website.id) throw noConversation()
+  return await recordOnce(context, claim, open, async ({ id }) => {
+    await findConversation(context.sql, scope, id)
   })
 }

@@ -17,13 +17,14 @@ export const claimConstraint = 'idempotency_keys_pkey'
 
 /**
  * Records a write as `record` does; under a claim it acts once, and later claims get its answer, which must be plain
- * JSON. `check` throws where that may not be shown any more: the key may have been pinned meanwhile.
+ * JSON. `check` throws where that may not be shown any more: the key may have been pinned meanwhile, or what was
+ * made may have been deleted.
  */
 export const recordOnce = async <T>(
   context: Context,
   claim: Claim | undefined,
   write: (tx: Tx, log: Log) => Promise<T>,
-  check: (stored: T) => void,
+  check: (stored: T) => void | Promise<void>,
 ): Promise<Settled<T>> => {
   if (!claim) return { answer: await record(context, write), replayed: false }
   return await settle<T>(
@@ -41,7 +42,7 @@ export const recordOnce = async <T>(
       }),
     async (stored) => {
       const answer = stored as T
-      check(answer)
+      await check(answer)
       return answer
     },
   )
