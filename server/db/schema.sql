@@ -411,6 +411,7 @@ CREATE INDEX attachments_message ON public.attachments USING btree (message_id, 
 CREATE INDEX attachments_unsent ON public.attachments USING btree (created_at) WHERE (message_id IS NULL);
 CREATE INDEX automation_rules_order ON public.automation_rules USING btree (workspace_id, "position", id);
 CREATE INDEX contact_seen_newest ON public.contact_seen USING btree (workspace_id, seq DESC);
+CREATE INDEX contact_sessions_contact ON public.contact_sessions USING btree (contact_id);
 CREATE INDEX contact_sessions_conversation ON public.contact_sessions USING btree (conversation_id);
 CREATE UNIQUE INDEX contacts_email ON public.contacts USING btree (workspace_id, email) WHERE (email IS NOT NULL);
 CREATE INDEX contacts_search ON public.contacts USING gin (workspace_id, folded(name) gin_trgm_ops, folded(email) gin_trgm_ops);

@@ -52,6 +52,11 @@ export const appendMessage = (
 // A returning clause sees only new values, so that a message reopened a conversation is told by its status_seq.
 const asleep = "c.state in ('closed', 'snoozed')"
 
+// The contact may have been merged into another since the visitor was asked who it is.
+const speaker = `
+             case when s.contact_id = $12 then $6
+                  else coalesce((select v.public_id from contacts v where v.id = s.contact_id), $6) end`
+
 // `workspace_id + 0` keeps the planner on the unique index: a plan made while the tables were small would walk the
 // workspace's rows.
 const reached = 'c.public_id = $2 and c.workspace_id + 0 = $1 and ($11::bigint is null or c.site_id = $11)'
@@ -95,7 +100,7 @@ const statement = (senderType: AppendedType, isClaimed: boolean): string => {
       returning h.seq - ${count} as seq
     ), s as materialized (
       select c.id, c.public_id, c.site_id, c.seq - ${count} as seq, c.public_seq, c.last_message_at as at, head.seq as head,
-             ${visitor ? 'c.status_seq = c.seq' : 'false'} as reopened
+             ${visitor ? 'c.status_seq = c.seq' : 'false'} as reopened, c.contact_id
         from c, head
     ), activity as (
       update conversation_activity a set seq = s.head + 1${visitor ? ', closed = false' : ''}
@@ -103,13 +108,13 @@ const statement = (senderType: AppendedType, isClaimed: boolean): string => {
     ), ${
       visitor
         ? `seen as (
-      update contact_seen set seq = s.head + 1, at = s.at from s where contact_id = $12
+      update contact_seen n set seq = s.head + 1, at = s.at from s where n.contact_id = s.contact_id
     ), `
         : ''
     }m as (
       insert into messages (public_id, workspace_id, conversation_id, seq, conversation_seq, sender_type, sender_id,
                             author, content, client_id, created_at)
-      select $3, $1, s.id, s.head + 1, s.seq + 1, $5, $6, $7, $8, $9, s.at from s
+      select $3, $1, s.id, s.head + 1, s.seq + 1, $5, ${visitor ? speaker : '$6'}, $7, $8, $9, s.at from s
       returning *
     ), e as (
       insert into events (workspace_id, seq, public_id, type, conversation_id, conversation_seq, public_seq, site_id, payload, created_at)

@@ -137,6 +137,18 @@ describe('enriching a contact', () => {
     expect(await make({ email: marie.email })).not.toBe(id)
   })
 
+  it('names the email among what changed only where it is another one', async () => {
+    const id = await make({ name: 'Marie', email: 'marie@example.com' })
+    const changes = async (body: unknown) => (await change(id, body)).told.map(({ payload }) => payload.changed)
+    expect(await changes({ name: 'M', email: ' MARIE@Example.com ' })).toEqual([['name']])
+    expect(await changes({ metadata: { a: 1 } })).toEqual([['metadata']])
+    expect(await changes({ email: 'Other@Example.com' })).toEqual([['email']])
+    expect(await changes({ email: 'other@example.com' })).toEqual([])
+    expect(await changes({ email: null })).toEqual([['email']])
+    expect(await changes({ email: null })).toEqual([])
+    expect(await changes({ email: 'other@example.com' })).toEqual([['email']])
+  })
+
   it('that changes nothing tells nothing', async () => {
     const id = await make({ ...marie, metadata: { plan: { bb: 1, c: 2 } } })
     for (const body of [

@@ -20,6 +20,9 @@ create index conversations_snoozed on conversations (snoozed_until) where state 
 -- What a message shows of its files, as it was sent; null: none.
 alter table messages add column attachments json;
 
+-- Whose a browser is changes when contacts are merged.
+create index contact_sessions_contact on contact_sessions (contact_id);
+
 -- Files: uploaded first, then sent with a message, in that order.
 create table attachments (
   id bigint generated always as identity primary key,
