@@ -1,20 +1,69 @@
 /** Catching up over REST: what a mirror asks for, and how it is answered. */
 
 import { z } from 'zod'
-import { type LoggedEvent, staffData } from './events.ts'
+import { type LoggedEvent, loggedEventTypes, staffData } from './events.ts'
+import { contact } from './muro/contacts.ts'
+import { shownTime } from './muro/conventions.ts'
+import { conversation } from './muro/conversations.ts'
 
 /** Bounds of one answer of `sync`; `waitSeconds` is how long it may wait for something to tell. */
 export const syncBounds = { limit: 500, waitSeconds: 30 } as const
 
 const token = z.string().min(1).max(500)
 
-export const snapshotQuery = z.object({ page: token.optional() })
+export const snapshotQuery = z.object({
+  page: token.optional().describe('The `next_page` of the page before.'),
+})
 
 export const syncQuery = z.object({
-  cursor: token.optional(),
-  wait: z.coerce.number().int().min(0).max(syncBounds.waitSeconds).default(0),
-  limit: z.coerce.number().int().min(1).max(syncBounds.limit).default(100),
+  cursor: token.optional().describe('After what to go on; without one the answer is the current cursor, and nothing.'),
+  wait: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(syncBounds.waitSeconds)
+    .default(0)
+    .describe('For so many seconds it waits for something to tell.'),
+  limit: z.coerce.number().int().min(1).max(syncBounds.limit).default(100).describe('How many events at most.'),
 })
+
+const seq = z.int().describe('The number of the last event that it includes.')
+
+/** A page of a snapshot. */
+export const snapshot = z
+  .object({
+    object: z.literal('snapshot'),
+    conversations: z.array(conversation.extend({ seq })),
+    contacts: z.array(contact.extend({ seq })),
+    cursor: z.string().describe('Where to go on with sync; the same on every page.'),
+    next_page: z.string().nullable().describe('Send it as `page`; null: this is the last page.'),
+  })
+  .meta({ id: 'Snapshot' })
+
+/** An event as a mirror is told it. */
+export const syncedEvent = z
+  .object({
+    id: z.string(),
+    seq: z.int().describe('Its number in the workspace.'),
+    type: z.enum(loggedEventTypes),
+    conversation_id: z.string().nullable(),
+    conversation_seq: z.int().nullable(),
+    created_at: shownTime,
+    data: z
+      .record(z.string(), z.unknown())
+      .describe('As on the sockets; `GET /realtime` lists the fields of each type.'),
+  })
+  .meta({ id: 'Event' })
+
+/** What has happened since a cursor. */
+export const sync = z
+  .object({
+    object: z.literal('sync'),
+    data: z.array(syncedEvent),
+    cursor: z.string().describe('Send it with the next request, also where `data` is empty.'),
+    has_more: z.boolean().describe('There is more: ask again now.'),
+  })
+  .meta({ id: 'Sync' })
 
 export type SnapshotQuery = z.infer<typeof snapshotQuery>
 export type SyncQuery = z.infer<typeof syncQuery>

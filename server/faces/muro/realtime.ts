@@ -9,33 +9,49 @@ import {
   siteChannel,
   visitorChannel,
 } from '../../../schema/channels.ts'
+import type { LoggedEventType } from '../../../schema/events.ts'
+import { answers } from '../../../schema/muro/conventions.ts'
+import { realtime } from '../../../schema/muro/realtime.ts'
 import { currentPosition } from '../../domain/sync.ts'
 import { writeSyncCursor } from '../../domain/sync-cursors.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
 
 export const realtimeRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { context, addresses }) => {
-  app.get('/realtime', { config: { scope: 'read' } }, async (request) => {
-    const agent = admitted(request)
-    const { workspace, site } = agent
-    const cursor = writeSyncCursor(await currentPosition(context, agent))
-    return {
-      object: 'realtime',
-      enabled: true,
-      config: { ...addresses.realtime(request), cluster: '' },
-      auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth`,
-      channels: {
-        ...(site
-          ? { workspace: siteChannel(site.publicId) }
-          : { workspace: orgChannel(workspace.publicId), site: siteChannel('{id}') }),
-        conversation: convChannel('{id}'),
-        visitor: visitorChannel('{id}'),
-        ...(site ? {} : { workspace_presence: orgPresence(workspace.publicId) }),
-        conversation_presence: convPresence('{id}'),
+  app.get(
+    '/realtime',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags: ['Realtime'],
+        summary: 'Read how to connect to the realtime bus',
+        description: 'The configuration of pusher-js, the names of the channels, and the fields of every event.',
+        operationId: 'getRealtime',
+        response: answers({ 200: realtime }),
       },
-      events: eventShapes,
-      sync: { url: `${addresses.api(request)}/api/v1/sync`, cursor },
-    }
-  })
+    },
+    async (request) => {
+      const agent = admitted(request)
+      const { workspace, site } = agent
+      const cursor = writeSyncCursor(await currentPosition(context, agent))
+      return {
+        object: 'realtime' as const,
+        enabled: true,
+        config: { ...addresses.realtime(request), cluster: '' as const },
+        auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth`,
+        channels: {
+          ...(site
+            ? { workspace: siteChannel(site.publicId) }
+            : { workspace: orgChannel(workspace.publicId), site: siteChannel('{id}') }),
+          conversation: convChannel('{id}'),
+          visitor: visitorChannel('{id}'),
+          ...(site ? {} : { workspace_presence: orgPresence(workspace.publicId) }),
+          conversation_presence: convPresence('{id}'),
+        },
+        events: eventShapes,
+        sync: { url: `${addresses.api(request)}/api/v1/sync`, cursor },
+      }
+    },
+  )
 }
 
 /** The fields of each event's data, as staff hear it. */
@@ -86,5 +102,8 @@ const eventShapes = {
     'event_id',
     'seq',
   ],
+  'conversation.deleted': ['id', 'event_id', 'seq', 'conversation_seq'],
+  'contact.deleted': ['id', 'merged_into?', 'event_id', 'seq'],
+  'webhook.disabled': ['id', 'url', 'reason', 'disabled_at', 'event_id', 'seq'],
   'agent.typing': ['conversation_id', 'user', 'is_private', 'expires_in_ms'],
-} as const
+} satisfies Record<LoggedEventType | 'agent.typing', string[]>

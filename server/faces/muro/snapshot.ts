@@ -1,7 +1,8 @@
 /** `GET /snapshot`: all that a mirror begins with. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import { snapshotQuery } from '../../../schema/sync.ts'
+import { answers } from '../../../schema/muro/conventions.ts'
+import { snapshot, snapshotQuery } from '../../../schema/sync.ts'
 import { readSnapshot } from '../../domain/snapshot.ts'
 import { writeSyncCursor } from '../../domain/sync-cursors.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
@@ -9,14 +10,31 @@ import { presentContact } from './contacts.ts'
 import { presentConversation } from './conversations.ts'
 
 export const snapshotRoutes: FastifyPluginAsyncZod<Pick<MuroRouteDeps, 'context'>> = async (app, { context }) => {
-  app.get('/snapshot', { config: { scope: 'read' }, schema: { querystring: snapshotQuery } }, async (request) => {
-    const snapshot = await readSnapshot(context, admitted(request), request.query.page)
-    return {
-      object: 'snapshot',
-      conversations: snapshot.conversations.map(presentConversation),
-      contacts: snapshot.contacts.map(presentContact),
-      cursor: writeSyncCursor(snapshot.position),
-      next_page: snapshot.nextPage,
-    }
-  })
+  app.get(
+    '/snapshot',
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags: ['Sync'],
+        summary: 'Read everything, page by page',
+        description:
+          'All contacts, then all conversations that the key reaches, 200 objects on a page, in the order in which they ' +
+          'were made. A page may be empty and not the last one. Go on with `GET /sync` from the `cursor`, which is that ' +
+          'of the first page on all of them, and skip an event whose `seq` is not greater than that of its object.',
+        operationId: 'getSnapshot',
+        querystring: snapshotQuery,
+        response: answers({ 200: snapshot }, 'cursor_expired'),
+      },
+    },
+    async (request) => {
+      const page = await readSnapshot(context, admitted(request), request.query.page)
+      return {
+        object: 'snapshot' as const,
+        conversations: page.conversations.map(presentConversation),
+        contacts: page.contacts.map(presentContact),
+        cursor: writeSyncCursor(page.position),
+        next_page: page.nextPage,
+      }
+    },
+  )
 }

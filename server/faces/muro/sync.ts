@@ -2,7 +2,8 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import { presentSynced, type SyncQuery, syncQuery } from '../../../schema/sync.ts'
+import { answers } from '../../../schema/muro/conventions.ts'
+import { presentSynced, type SyncQuery, sync, syncQuery } from '../../../schema/sync.ts'
 import { currentPosition, readSync, type SyncPage } from '../../domain/sync.ts'
 import { readSyncCursor, type SyncPosition, writeSyncCursor } from '../../domain/sync-cursors.ts'
 import { liftDeadline, renewDeadline } from '../../http/deadline.ts'
@@ -13,9 +14,24 @@ import { streamEvents } from './sync-stream.ts'
 export const syncRoutes: FastifyPluginAsyncZod<SyncDeps> = async (app, deps) => {
   app.addHook('preClose', async () => deps.arrivals.close())
 
-  app.get<{ Querystring: SyncQuery }>(
+  app.get(
     '/sync',
-    { config: { scope: 'read' }, schema: { querystring: syncQuery } },
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags: ['Sync'],
+        summary: 'Read what has happened since a cursor',
+        description:
+          'Every event that the key may hear, in order, each once. It answers at once, or with `wait` as soon as there is ' +
+          'something to tell.\n\nWith `Accept: text/event-stream` it answers server-sent events instead: `event` is the ' +
+          'type, `data` the event as JSON, `id` the cursor after it; a stream begins after `Last-Event-ID`, which wins ' +
+          'over `cursor`, sends a comment every 15 s and ends after five minutes: come back with the last `id`. ' +
+          '`event: error` says why it cannot go on, in the shape of errors.',
+        operationId: 'sync',
+        querystring: syncQuery,
+        response: answers({ 200: sync }, 'cursor_expired'),
+      },
+    },
     async (request, reply) => {
       if (wantsStream(request)) return await streamEvents(deps, request, reply)
       const { cursor, wait, limit } = request.query
@@ -30,7 +46,7 @@ export const syncRoutes: FastifyPluginAsyncZod<SyncDeps> = async (app, deps) => 
 }
 
 const present = ({ events, position, hasMore }: SyncPage) => ({
-  object: 'sync',
+  object: 'sync' as const,
   data: events.map(presentSynced),
   cursor: writeSyncCursor(position),
   has_more: hasMore,
