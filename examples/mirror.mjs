@@ -11,6 +11,12 @@ export const apply = async ({ conversations, contacts }, { type, seq, conversati
   const { changed: _c, reason: _r, event_id: _e, conversation_seq: _s, last_message_at: _l, ...facts } = data
   const conversation = conversations.get(id)
   if (type === 'conversation.deleted') conversations.delete(id)
+  if (type === 'contact.deleted') contacts.delete(data.id)
+  if (type === 'contact.deleted' && data.merged_into) {
+    const moved = [...conversations.values()].filter(({ visitor }) => visitor.id === data.id)
+    if (moved.length > 0) await learn(contacts, 'contacts', data.merged_into)
+    for (const one of moved) one.visitor = { ...one.visitor, id: data.merged_into }
+  }
   if (type === 'conversation.update') change(conversation, facts)
   if (type === 'contact.update' && !contacts.has(data.id)) contacts.set(data.id, { object: 'contact', ...facts })
   if (type === 'contact.update') change(contacts.get(data.id), facts)

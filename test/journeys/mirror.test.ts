@@ -25,6 +25,7 @@ const followStream = async (mirror: Mirror, told: Told[], current: { stream?: Ev
   let connections = 0
   const read = async (path: string) => {
     const answer = await muroClient(api.url, tenant.apiKey).get(path)
+    if (answer.status === 404) return undefined
     if (answer.status !== 200) throw new Error(answer.text)
     return answer.body
   }
@@ -68,6 +69,7 @@ const write = async (writing: () => boolean) => {
   const contacts: string[] = []
   let begun = 0
   let done = 0
+  const remove = (path: string) => call(api.url, 'DELETE', `/api/v1${path}`, { key: tenant.apiKey })
   const pick = (from: string[]) => from[Math.floor(Math.random() * from.length)] ?? 'none'
   const acts: (() => Promise<unknown>)[] = [
     async () => {
@@ -95,6 +97,9 @@ const write = async (writing: () => boolean) => {
         headers: site,
         body: { message: `visitor ${done}` },
       }),
+    () => remove(`/conversations/${pick(conversations)}`),
+    () => muro.post(`/contacts/${pick(contacts)}/merge`, { from: pick(contacts) }),
+    () => (done % 4 === 0 ? remove(`/contacts/${pick(contacts)}`) : muro.get('/contacts')),
   ]
   await acts[0]?.()
   await Promise.all(
