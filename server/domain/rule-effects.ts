@@ -30,11 +30,10 @@ export type LogLine = (facts: Record<string, unknown>, line: string) => void
 /** What conditions look at, and in whose name the site answers. */
 export type Situation = { subject: RuleSubject; author: string | null }
 
-/** Reads how things are now; undefined where the conversation is gone. `lock` holds it so until the transaction ends. */
+/** Reads how things are now; undefined where the conversation is gone. */
 export const readSituation = async (
   sql: Queryable,
   { workspace, event, conversation }: Trigger,
-  { lock = false }: { lock?: boolean } = {},
 ): Promise<Situation | undefined> => {
   const [row] = await sql<
     {
@@ -54,8 +53,7 @@ export const readSituation = async (
                and m.sender_type in ('visitor', 'agent')
              order by m.conversation_seq limit 1) as opening
       from conversations c join contacts v on v.id = c.contact_id join sites w on w.id = c.site_id
-     where c.workspace_id = ${workspace.id} and c.public_id = ${conversation}
-       ${lock ? sql`for no key update of c` : sql``}`
+     where c.workspace_id = ${workspace.id} and c.public_id = ${conversation}`
   if (!row) return undefined
   const { content } = event.payload
   return {
@@ -86,7 +84,8 @@ export const actOnce = async (
   await record(context, async (tx, log) => {
     const rule = await takeRun(tx, trigger, found)
     if (!rule) return
-    const situation = await readSituation(tx, trigger, { lock: true })
+    await lockConversation(tx, trigger)
+    const situation = await readSituation(tx, trigger)
     if (!situation || !conditionsHold(rule.conditions, situation.subject)) return
     const { workspace, conversation } = trigger
     const reach = { workspace, site: null }
@@ -127,6 +126,13 @@ const takeRun = async (
     )
     select held.conditions, held.actions from held join run on run.rule_id = held.id`
   return rule
+}
+
+// Before it is read: a merge that was waited for has given it another contact.
+const lockConversation = async (tx: Tx, { workspace, conversation }: Trigger): Promise<void> => {
+  await tx`
+    select from conversations
+     where workspace_id = ${workspace.id} and public_id = ${conversation} for no key update`
 }
 
 const patchOf = async (tx: Tx, workspace: Workspace, actions: RuleAction[], warn: LogLine): Promise<TriagePatch> => {
