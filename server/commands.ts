@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { keyScopes } from '../schema/ids.ts'
+import { origins } from '../schema/muro/sites.ts'
 import { email, shortText } from '../schema/text.ts'
 import { isoTime } from '../schema/time.ts'
 import { type Sql, transact } from './db/sql.ts'
@@ -92,9 +93,7 @@ const commands: Record<string, (values: Values, id: string | undefined) => Comma
   'site create': (values) => {
     const contract = z.object({
       name: shortText(200),
-      origins: list
-        .pipe(z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must look like https://example.com')))
-        .default([]),
+      origins: list.pipe(origins).default([]),
       greeting: shortText(1000).optional(),
       'auto-reply': shortText(1000).optional(),
     })

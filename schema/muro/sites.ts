@@ -7,12 +7,21 @@ import { cursor, isAnyKnown, limit, shownTime } from './conventions.ts'
 export const widgetPositions = ['left', 'right'] as const
 export const widgetSizes = ['small', 'medium', 'large'] as const
 
-/** An origin as browsers send it. */
-export const origin = z
+// Becomes what browsers send: lower case, Punycode, without the port that the scheme has anyway.
+const origin = z
   .string()
-  .regex(/^https?:\/\/[^/]+$/, 'must look like https://example.com')
   .max(300)
+  .regex(/^https?:\/\/[^/?#\\@*\s]+$/i, 'must look like https://example.com')
+  .refine(URL.canParse, 'must look like https://example.com')
+  .transform((text) => new URL(text).origin)
 
+/** Where a widget may run. */
+export const origins = z
+  .array(origin)
+  .max(100)
+  .transform((all) => [...new Set(all)])
+
+/** A site with its settings. */
 export const site = z
   .object({
     object: z.literal('site'),
@@ -28,7 +37,7 @@ export const site = z
     position: z.enum(widgetPositions),
     size: z.enum(widgetSizes),
     language: z.string(),
-    agent_name: z.string().nullable().describe('What visitors see instead of the agent’s own name.'),
+    agent_name: z.string().nullable().describe('The name under which the widget presents whoever answers.'),
     created_at: shownTime,
     updated_at: shownTime,
   })
@@ -36,7 +45,7 @@ export const site = z
 
 const settings = z.object({
   name: shortText(200),
-  origins: z.array(origin).max(100),
+  origins: origins.describe('Replaces the origins where the widget may run.'),
   active: z.boolean(),
   greeting: shortText(1000).nullable(),
   auto_reply: shortText(1000).nullable(),
@@ -53,6 +62,9 @@ const settings = z.object({
 export const listSites = z.object({ cursor, limit })
 export const createSite = settings.partial().required({ name: true })
 export const updateSite = settings.partial().refine(...isAnyKnown)
+
+/** How the widget looks on a site. */
+export type WidgetLook = Pick<SiteShown, 'color' | 'position' | 'size' | 'language' | 'agent_name'>
 
 export type SiteShown = z.infer<typeof site>
 export type CreateSite = z.infer<typeof createSite>

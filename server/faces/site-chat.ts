@@ -60,10 +60,14 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
     request.site = site
   })
 
-  app.get('/config', { config: { perMinute: 60 } }, async (request) => ({
-    greeting: admitted(request).greeting,
-    realtime: { ...addresses.realtime(request), auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth` },
-  }))
+  app.get('/config', { config: { perMinute: 60 } }, async (request) => {
+    const { greeting, look } = admitted(request)
+    return {
+      greeting,
+      ...look,
+      realtime: { ...addresses.realtime(request), auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth` },
+    }
+  })
 
   app.post(
     '/conversations',

@@ -38,11 +38,16 @@ const invalidEmail = 'Invalid email address'
 const tooLong = 'Message is too long (maximum 10000 characters)'
 const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
 
-it('the config has the greeting of the site and where to connect, and null without a greeting', async () => {
+it('the config has the greeting and the look of the site and where to connect, and null without a greeting', async () => {
   const { status, body } = await chat.get('/config')
   expect(status).toBe(200)
   expect(body).toEqual({
     greeting: 'Hi there!',
+    color: null,
+    position: 'right',
+    size: 'medium',
+    language: 'en',
+    agent_name: null,
     realtime: {
       key: expect.any(String),
       host: '127.0.0.1',
