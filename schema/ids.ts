@@ -43,4 +43,7 @@ export const shownStatus = (state: ConversationState): 'open' | 'snoozed' | 'clo
   state === 'pending' ? 'open' : state
 
 export const publicId = (kind: IdKind): z.ZodType<string> =>
-  z.string().refine((value) => isId(kind, value), `must look like ${idPrefixes[kind]}_…`)
+  z
+    .string()
+    .refine((value) => isId(kind, value), `must look like ${idPrefixes[kind]}_…`)
+    .meta({ pattern: `^${idPrefixes[kind]}_[A-Za-z0-9]{1,64}$` })

@@ -16,12 +16,14 @@ export const shortText = (max: number) =>
     .trim()
     .min(1, 'must not be blank')
     .refine((text) => [...text].length <= max, `must have at most ${max} characters`)
+    .meta({ maxLength: max })
 
 /** A text of at most `max` bytes of UTF-8, not blank; kept as it came. */
 export const boundedText = (max: number, label: string) =>
   storable
     .refine((text) => text.trim() !== '', 'must not be blank')
     .refine((text) => utf8Bytes(text) <= max, `must be at most ${label} (${max} bytes of UTF-8)`)
+    .describe(`At most ${label} of UTF-8.`)
 
 /** An e-mail address, trimmed and in lower case. */
 export const email = storable.trim().toLowerCase().max(254).pipe(z.email('must be an e-mail address'))
