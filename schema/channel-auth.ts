@@ -8,7 +8,22 @@ import type { MemberData } from './users.ts'
 export const channelAuthRequest = z.looseObject({
   socket_id: z.string().regex(/^\d+\.\d+$/, 'must look like 123.456'),
   channel_name: z.string().min(1).max(200),
+  since: z
+    .unknown()
+    .optional()
+    .describe(
+      'The last `seq` that was seen, by channel: `since[CHANNEL]=57` in a form, `{"CHANNEL": 57}` in JSON; or the number ' +
+        'alone, for a client of one channel. What was missed since then comes first.',
+    ),
 })
+
+/** What pusher-js subscribes with. */
+export const channelAuthorization = z
+  .object({
+    auth: z.string().describe('The signature.'),
+    channel_data: z.string().describe('What is signed with it: who was let in, and who joins a presence channel.'),
+  })
+  .meta({ id: 'ChannelAuthorization' })
 
 /**
  * Returns what a request says was seen last on its channel: `since[CHANNEL]=n` in a form, `"since": {"CHANNEL": n}` in

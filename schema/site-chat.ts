@@ -1,6 +1,8 @@
 /** Contracts and exact texts of the site chat face. */
 
 import { z } from 'zod'
+import { type ErrorCode, errorCodes } from './errors.ts'
+import { site } from './muro/sites.ts'
 import { isStorable } from './text.ts'
 import { isoTime } from './time.ts'
 
@@ -23,6 +25,23 @@ export const siteChatErrors = {
   limited: 'Rate limit exceeded',
 } as const
 
+/** What a widget needs to know of its site. */
+export const siteConfig = site
+  .pick({ greeting: true, color: true, position: true, size: true, language: true, agent_name: true })
+  .extend({
+    realtime: z
+      .object({
+        key: z.string(),
+        host: z.string(),
+        port: z.int(),
+        forceTLS: z.boolean(),
+        wsPath: z.string().optional(),
+        auth_endpoint: z.string(),
+      })
+      .describe('For the constructor of pusher-js.'),
+  })
+  .meta({ id: 'SiteConfig' })
+
 // The texts say which fields are required and not which one failed, so absent, blank and unstorable are one case.
 const field = z
   .string()
@@ -41,6 +60,17 @@ export const siteConversation = z
   .catch({ name: '', email: '', message: '', visitor_token: '' })
 
 export const siteReply = z.object({ message: field }).catch({ message: '' })
+
+/** An error of the face. */
+export const siteError = z.object({ error: z.string() }).meta({ id: 'SiteError' })
+
+/** Adds to a route's answers the errors that it may give: those of every route, and the codes that it names. */
+export const siteAnswers = <T extends Record<number, z.ZodType>>(given: T, ...codes: ErrorCode[]): T => {
+  const statuses = [...everywhere, ...codes].map((code) => errorCodes[code].status)
+  return { ...Object.fromEntries(statuses.map((status) => [status, siteError])), ...given }
+}
+
+const everywhere = ['invalid', 'unauthenticated', 'forbidden', 'rate_limited', 'unavailable'] as const
 
 /** Returns whether a text can be kept as the message or the name of a visitor. */
 export const isSiteText = (text: string): boolean => text !== '' && isStorable(text)

@@ -4,9 +4,16 @@ import type { FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { maySubscribe, type Subscriber } from '../../auth/channel-rules.ts'
 import { signChannel } from '../../auth/channel-signature.ts'
-import { type ChannelGrant, channelAuthRequest, sinceOf, writeChannelData } from '../../schema/channel-auth.ts'
+import {
+  type ChannelGrant,
+  channelAuthorization,
+  channelAuthRequest,
+  sinceOf,
+  writeChannelData,
+} from '../../schema/channel-auth.ts'
 import { chatChannel, chatPresence } from '../../schema/channels.ts'
 import { HubbubError } from '../../schema/errors.ts'
+import { apiError } from '../../schema/muro/conventions.ts'
 import type { Since } from '../../schema/recovery.ts'
 import type { AgentScope, Context } from '../domain/context.ts'
 import { placeOf } from '../domain/history.ts'
@@ -34,16 +41,13 @@ export const channelAuthFace: FastifyPluginAsyncZod<ChannelAuthDeps> = async (fa
     const error = toHubbubError(thrown)
     if (error.code === 'too_large') throw new HubbubError('too_large', `The body is larger than ${maxBody} bytes.`)
     if (error.status >= 500 || error.code === 'unsupported_media_type') throw error
-    throw new HubbubError('forbidden', error.message, error.param === undefined ? {} : { param: error.param })
+    // What is wrong with the body is named by the text.
+    const param = error.code === 'invalid' ? undefined : error.param
+    throw new HubbubError('forbidden', error.message, param === undefined ? {} : { param })
   })
 
-  face.post('/', { bodyLimit: maxBody }, async (request) => {
-    const asked = channelAuthRequest.safeParse(request.body)
-    if (!asked.success) {
-      const issue = asked.error.issues[0]
-      throw new HubbubError('forbidden', `${issue?.path.join('.') || 'body'}: ${issue?.message}`)
-    }
-    const { socket_id, channel_name } = asked.data
+  face.post('/', { bodyLimit: maxBody, schema: described }, async (request) => {
+    const { socket_id, channel_name } = request.body
     const agent = request.headers['x-visitor-token'] === undefined ? await agentOf(keys, request) : undefined
     if (agent) requireScope(agent, 'read')
     const subscriber = agent ? asSubscriber(agent) : await visitorOf(context, request)
@@ -54,11 +58,23 @@ export const channelAuthFace: FastifyPluginAsyncZod<ChannelAuthDeps> = async (fa
     if (!allowed)
       throw new HubbubError('forbidden', `You may not subscribe to ${channel_name}.`, { param: 'channel_name' })
     // pusher-js sends what it saw on all its channels with each request; only this channel's is signed.
-    const grant = grantOf(subscriber, agent, presence ? undefined : sinceOf(asked.data))
+    const grant = grantOf(subscriber, agent, presence ? undefined : sinceOf(request.body))
     const member = presence && agent && { user_id: agent.user.publicId, user_info: { name: agent.user.name } }
     const channel_data = writeChannelData(grant, member)
     return { auth: signChannel(app, socket_id, channel_name, channel_data), channel_data }
   })
+}
+
+const described = {
+  tags: ['Realtime'],
+  summary: 'Authorize a socket to subscribe to a channel',
+  description:
+    'Asked by pusher-js, as its `channelAuthorization.endpoint`: with the API key, or as a visitor with the site key in ' +
+    '`X-Api-Key` and the visitor or conversation token in `X-Visitor-Token`. Whatever is refused is a 403.',
+  operationId: 'authorizeChannel',
+  consumes: ['application/x-www-form-urlencoded', 'application/json'],
+  body: channelAuthRequest,
+  response: { 200: channelAuthorization, 403: apiError, 413: apiError, 415: apiError, 503: apiError },
 }
 
 const asSubscriber = ({ workspace, site }: AgentScope): Subscriber => ({

@@ -60,14 +60,26 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
     request.site = site
   })
 
-  app.get('/config', { config: { perMinute: 60 } }, async (request) => {
-    const { greeting, look } = admitted(request)
-    return {
-      greeting,
-      ...look,
-      realtime: { ...addresses.realtime(request), auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth` },
-    }
-  })
+  app.get(
+    '/config',
+    {
+      config: { perMinute: 60 },
+      schema: {
+        tags: ['Site chat'],
+        summary: 'Read how the widget looks, and where it connects',
+        operationId: 'getSiteConfig',
+        response: contracts.siteAnswers({ 200: contracts.siteConfig }),
+      },
+    },
+    async (request) => {
+      const { greeting, look } = admitted(request)
+      return {
+        greeting,
+        ...look,
+        realtime: { ...addresses.realtime(request), auth_endpoint: `${addresses.api(request)}/api/v1/realtime/auth` },
+      }
+    },
+  )
 
   app.post(
     '/conversations',

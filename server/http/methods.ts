@@ -9,6 +9,7 @@ const requestHeaders = [
   'Authorization',
   'Content-Type',
   'Idempotency-Key',
+  'If-None-Match',
   'Last-Event-ID',
   'X-Api-Key',
   'X-Request-Id',

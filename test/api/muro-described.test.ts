@@ -102,7 +102,8 @@ it('the OpenAPI document names each of their routes, with its errors and its par
     tags: z.array(z.string()),
     summary: z.string(),
     responses: z.record(z.string(), z.unknown()),
-    parameters: z.array(z.looseObject({ name: z.string(), in: z.string() })).optional(),
+    // What several routes take is said once, elsewhere.
+    parameters: z.array(z.looseObject({ name: z.string().optional() })).optional(),
   })
   const { paths } = z.object({ paths: z.record(z.string(), z.record(z.string(), z.unknown())) }).parse(body)
   const described = [
@@ -120,7 +121,8 @@ it('the OpenAPI document names each of their routes, with its errors and its par
   for (const [method, path, operationId, parameters, statuses] of described) {
     const shown = operation.parse(paths[`/api/v1${path}`]?.[method])
     expect(shown.operationId).toBe(operationId)
-    expect((shown.parameters ?? []).map(({ name }) => name).sort()).toEqual([...parameters].sort())
+    const own = (shown.parameters ?? []).flatMap(({ name }) => name ?? [])
+    expect(own.sort()).toEqual([...parameters].sort())
     expect(Object.keys(shown.responses).map(Number).sort()).toEqual([...statuses, 400, 401, 403, 429, 503].sort())
   }
 })

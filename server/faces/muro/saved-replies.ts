@@ -60,7 +60,7 @@ export const savedReplyRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app
       schema: {
         tags,
         summary: 'Read a saved reply',
-        operationId: 'readSavedReply',
+        operationId: 'getSavedReply',
         params: byId,
         response: answers({ 200: contracts.savedReply }, 'not_found'),
       },

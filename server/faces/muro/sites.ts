@@ -53,7 +53,7 @@ export const siteRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
       schema: {
         tags,
         summary: 'Read a site',
-        operationId: 'readSite',
+        operationId: 'getSite',
         params: byId,
         response: answers({ 200: contracts.site }, 'not_found'),
       },

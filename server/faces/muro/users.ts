@@ -34,7 +34,7 @@ export const userRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
       schema: {
         tags,
         summary: 'Read the user in whose name the key acts',
-        operationId: 'readOwnUser',
+        operationId: 'getOwnUser',
         response: answers({ 200: contracts.user }),
       },
     },
@@ -51,7 +51,7 @@ export const userRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
       schema: {
         tags,
         summary: 'Read a user',
-        operationId: 'readUser',
+        operationId: 'getUser',
         params: byId,
         response: answers({ 200: contracts.user }, 'not_found'),
       },
