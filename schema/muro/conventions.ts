@@ -15,6 +15,7 @@ export const caps = {
   bulk: 100,
   attachment: 10 * 1024 * 1024,
   attachments: 10,
+  filename: 255,
 } as const
 
 export const limit = z.coerce.number().int().min(1).max(100).default(25).describe('How many at most.')
