@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { convChannel, orgChannel, siteChannel, visitorChannel } from './channels.ts'
+import { siteFilesOf } from './site-chat.ts'
 
 /** Names of the events on the sockets; all but `agent.typing` are rows of the log. */
 export const loggedEventTypes = [
@@ -157,7 +158,7 @@ const messagePayload = z.object({
   sender_type: z.string(),
   author: z.string().nullable(),
   content: z.string(),
-  attachments: z.array(z.unknown()),
+  attachments: z.array(z.object({ filename: z.string(), content_type: z.string(), size: z.number() })),
   created_at: z.string(),
 })
 
@@ -166,9 +167,13 @@ const updatePayload = z.object({ id: z.string(), status: z.string() })
 const deletedPayload = z.object({ id: z.string() })
 
 // Parsing by contract also drops every field that is not named here: what is new for staff stays unheard by visitors.
-const visitorData = ({ type, public_seq, payload }: LoggedEvent): string | null => {
+const visitorData = ({ type, conversation_seq, public_seq, payload }: LoggedEvent): string | null => {
   if (public_seq === null) return null
-  if (type === 'message.new') return JSON.stringify({ ...messagePayload.parse(payload), seq: public_seq })
+  if (type === 'message.new') {
+    const message = messagePayload.parse(payload)
+    const attachments = siteFilesOf(conversation_seq ?? 0, message.attachments)
+    return JSON.stringify({ ...message, attachments, seq: public_seq })
+  }
   if (type === 'conversation.update') return JSON.stringify({ ...updatePayload.parse(payload), seq: public_seq })
   if (type === 'conversation.deleted') return JSON.stringify({ ...deletedPayload.parse(payload), seq: public_seq })
   return null

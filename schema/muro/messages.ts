@@ -5,7 +5,7 @@ import { publicId, senderTypes } from '../ids.ts'
 import { boundedText, shortText } from '../text.ts'
 import { isoTime } from '../time.ts'
 import { attached, attachmentIds } from './attachments.ts'
-import { caps, cursor, limit, shownTime } from './conventions.ts'
+import { apiError, caps, cursor, limit, shownTime } from './conventions.ts'
 
 /** A message as it is shown to staff. */
 export const message = z
@@ -47,6 +47,14 @@ export const sendMessage = z
   .refine(({ content, attachment_ids }) => content !== undefined || attachment_ids !== undefined, {
     path: ['content'],
     message: 'is required',
+  })
+
+/** Why a message was not sent; `messages` where there are newer ones than its sender has seen. */
+export const notSent = apiError
+  .extend({ error: apiError.shape.error.extend({ messages: z.array(message).optional() }) })
+  .meta({
+    id: 'NotSent',
+    description: 'The Idempotency-Key was used differently, or `newer_messages`: they are shown, 100 at most.',
   })
 
 export type Message = z.infer<typeof message>

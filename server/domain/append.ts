@@ -2,7 +2,8 @@
 
 import type { LoggedEvent } from '../../schema/events.ts'
 import type { SenderType } from '../../schema/ids.ts'
-import type { Queryable } from '../db/sql.ts'
+import type { Attached } from '../../schema/muro/attachments.ts'
+import type { Queryable, Tx } from '../db/sql.ts'
 import type { Reach } from './context.ts'
 import { conversationUpdateFacts, loggedEventColumns, messageFacts } from './facts.ts'
 import type { Claim } from './idempotency.ts'
@@ -28,8 +29,22 @@ export type MessageDraft = Reach & {
  */
 export const appendMessage = (
   sql: Queryable,
-  { workspace, site, conversation, senderType, senderId, author, contactId, content, clientId }: MessageDraft,
+  draft: MessageDraft,
   claim: Claim | undefined,
+): PromiseLike<LoggedEvent[]> => {
+  const claimed = claim ? [claim.owner, claim.route, claim.key, claim.fingerprint] : []
+  return run(sql, claim ? 'claimed' : 'plain', draft, claimed)
+}
+
+/** Appends a message with files, which are its own from then on. The transaction has locked the conversation and them. */
+export const appendWithFiles = (tx: Tx, draft: MessageDraft, files: Attached[]): PromiseLike<LoggedEvent[]> =>
+  run(tx, 'filed', draft, [JSON.stringify(files)])
+
+const run = (
+  sql: Queryable,
+  form: Form,
+  { workspace, site, conversation, senderType, senderId, author, contactId, content, clientId }: MessageDraft,
+  more: (string | Buffer)[],
 ): PromiseLike<LoggedEvent[]> => {
   const values = [
     workspace.id,
@@ -43,11 +58,13 @@ export const appendMessage = (
     clientId,
   ]
   const visitor = contactId === null ? [] : [contactId, newId('event')]
-  const claimed = claim ? [claim.owner, claim.route, claim.key, claim.fingerprint] : []
-  const text = statements[senderType][claim ? 'claimed' : 'free']
   const reach = [workspace.publicId, site?.id ?? null]
-  return sql.unsafe<LoggedEvent[]>(text, [...values, ...reach, ...visitor, ...claimed], { prepare: true })
+  const text = statements[senderType][form]
+  return sql.unsafe<LoggedEvent[]>(text, [...values, ...reach, ...visitor, ...more], { prepare: true })
 }
+
+/** How a message comes: as it is, under a claim, or with files. */
+type Form = 'plain' | 'claimed' | 'filed'
 
 // A returning clause sees only new values, so that a message reopened a conversation is told by its status_seq.
 const asleep = "c.state in ('closed', 'snoozed')"
@@ -65,17 +82,19 @@ const reached = 'c.public_id = $2 and c.workspace_id + 0 = $1 and ($11::bigint i
  * Writes the statement. Locks come in one order everywhere: claim, conversation, head. A `with` runs in no fixed
  * order, so each part needs rows of the one before. Each row is locked once, by its update; the time is taken then.
  */
-const statement = (senderType: AppendedType, isClaimed: boolean): string => {
+const statement = (senderType: AppendedType, form: Form): string => {
   const visitor = senderType === 'visitor'
   const heard = visitor || senderType === 'agent'
   const count = visitor ? 2 : 1
-  const claimAt = visitor ? 14 : 12
+  const isClaimed = form === 'claimed'
+  const isFiled = form === 'filed'
+  const next = visitor ? 14 : 12
   return `
     with ${
       isClaimed
         ? `claim as (
       insert into idempotency_keys (owner, route, key, fingerprint, answer)
-      select $${claimAt}, $${claimAt + 1}, $${claimAt + 2}, $${claimAt + 3}, json_build_object('id', $3::text)
+      select $${next}, $${next + 1}, $${next + 2}, $${next + 3}, json_build_object('id', $3::text)
        where exists (select from conversations c where ${reached})
       returning 1
     ), `
@@ -113,10 +132,20 @@ const statement = (senderType: AppendedType, isClaimed: boolean): string => {
         : ''
     }m as (
       insert into messages (public_id, workspace_id, conversation_id, seq, conversation_seq, sender_type, sender_id,
-                            author, content, client_id, created_at)
-      select $3, $1, s.id, s.head + 1, s.seq + 1, $5, ${visitor ? speaker : '$6'}, $7, $8, $9, s.at from s
+                            author, content, client_id, created_at${isFiled ? ', attachments' : ''})
+      select $3, $1, s.id, s.head + 1, s.seq + 1, $5, ${visitor ? speaker : '$6'}, $7, $8, $9,
+             s.at${isFiled ? `, $${next}::text::json` : ''}
+        from s
       returning *
-    ), e as (
+    ), ${
+      isFiled
+        ? `files as (
+      update attachments a set message_id = m.id, conversation_id = m.conversation_id, position = f.position
+        from m, json_array_elements(m.attachments) with ordinality f (file, position)
+       where a.public_id = f.file ->> 'id'
+    ), `
+        : ''
+    }e as (
       insert into events (workspace_id, seq, public_id, type, conversation_id, conversation_seq, public_seq, site_id, payload, created_at)
       select $1, s.head + 1, $4::text, 'message.new', s.id, s.seq + 1, ${heard ? 's.public_seq - s.reopened::int' : 'null'},
              s.site_id, ${messageFacts('s.public_id')}, s.at
@@ -136,9 +165,10 @@ const statement = (senderType: AppendedType, isClaimed: boolean): string => {
     select ${loggedEventColumns('$10::text')} from e order by e.seq`
 }
 
-const both = (senderType: AppendedType) => ({
-  free: statement(senderType, false),
-  claimed: statement(senderType, true),
+const forms = (senderType: AppendedType): Record<Form, string> => ({
+  plain: statement(senderType, 'plain'),
+  claimed: statement(senderType, 'claimed'),
+  filed: statement(senderType, 'filed'),
 })
 
-const statements = { visitor: both('visitor'), agent: both('agent'), note: both('note') }
+const statements = { visitor: forms('visitor'), agent: forms('agent'), note: forms('note') }

@@ -34,10 +34,7 @@ export const recordOnce = async <T>(
       await record(context, async (tx, log) => {
         await insertClaim(tx, claim)
         const answer = await write(tx, log)
-        // As a text: the driver's json() is jsonb, which forgets the order of keys, and a replay is the same bytes.
-        await tx`
-          update idempotency_keys set answer = ${JSON.stringify(answer)}::text::json
-           where owner = ${claim.owner} and route = ${claim.route} and key = ${claim.key}`
+        await answerClaim(tx, claim, answer)
         return answer
       }),
     async (stored) => {
@@ -162,9 +159,18 @@ const dropClaim = async (sql: Sql, { owner, route, key }: Claim, runner: string)
      where owner = ${owner} and route = ${route} and key = ${key} and runner = ${runner} and running_until is not null`
 }
 
-const insertClaim = async (tx: Queryable, { owner, route, key, fingerprint }: Claim) => {
+/** Makes a claim in the transaction of its effect, before every other lock; one that was made before violates its key. */
+export const insertClaim = async (tx: Tx, { owner, route, key, fingerprint }: Claim): Promise<void> => {
   await tx`
     insert into idempotency_keys (owner, route, key, fingerprint) values (${owner}, ${route}, ${key}, ${fingerprint})`
+}
+
+/** Keeps what later claims are answered by. */
+export const answerClaim = async (tx: Tx, { owner, route, key }: Claim, answer: unknown): Promise<void> => {
+  // As a text: the driver's json() is jsonb, which forgets the order of keys, and a replay is the same bytes.
+  await tx`
+    update idempotency_keys set answer = ${JSON.stringify(answer)}::text::json
+     where owner = ${owner} and route = ${route} and key = ${key}`
 }
 
 // A claim older than a day no longer counts: it is removed, and the attempt starts again.

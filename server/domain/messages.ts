@@ -2,46 +2,49 @@
 
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
+import type { SendMessage } from '../../schema/muro/messages.ts'
 import { type Sql, violatedUnique } from '../db/sql.ts'
 import { appendMessage, type MessageDraft } from './append.ts'
 import type { AgentScope, Context, Reach, VisitorScope } from './context.ts'
 import { findConversation, noConversation } from './conversations.ts'
-import { type MessageFacts, messageFacts } from './facts.ts'
+import { appendGuarded, type Conditions } from './guarded-append.ts'
 import { type Claim, type Settled, settle } from './idempotency.ts'
-import { reachedConversations } from './reach.ts'
 import { recordStatement } from './record.ts'
+import { loggedMessage, messageByClientId, readMessages, recallMessage, type SentMessage } from './sent-messages.ts'
 
-/** Sends what an agent says: a reply that the visitor sees, or a note. */
+/** Sends what an agent says: a reply that the visitor sees, or a note. Files alone are enough. */
 export const sendMessage = async (
   context: Context,
   scope: AgentScope,
   conversation: string,
-  message: { content: string; kind: 'agent' | 'note'; client_id?: string | undefined },
+  { content = '', kind, client_id, attachment_ids = [], expected_seq }: SendMessage,
   claim?: Claim,
-): Promise<Settled<MessageFacts>> =>
+): Promise<Settled<SentMessage>> =>
   await append(
     context,
     {
       workspace: scope.workspace,
       site: scope.site,
       conversation,
-      senderType: message.kind,
+      senderType: kind,
       senderId: scope.user.publicId,
       author: scope.user.name,
       contactId: null,
-      content: message.content,
-      clientId: message.client_id ?? null,
+      content,
+      clientId: client_id ?? null,
     },
+    { files: attachment_ids, expectedSeq: expected_seq },
     claim,
   )
 
-/** Receives what the visitor says; it reopens a conversation that is closed or snoozed. */
+/** Receives what the visitor says, and the files they send; it reopens a conversation that is closed or snoozed. */
 export const receiveMessage = async (
   context: Context,
   { workspace, site, conversation, contact }: VisitorScope,
   content: string,
   claim?: Claim,
-): Promise<Settled<MessageFacts>> =>
+  files: string[] = [],
+): Promise<Settled<SentMessage>> =>
   await append(
     context,
     {
@@ -55,27 +58,32 @@ export const receiveMessage = async (
       content,
       clientId: null,
     },
+    { files, expectedSeq: undefined },
     claim,
   )
 
 const append = async (
   context: Context,
   draft: MessageDraft,
+  conditions: Conditions,
   claim: Claim | undefined,
-): Promise<Settled<MessageFacts>> => {
+): Promise<Settled<SentMessage>> => {
   if (!isId('conversation', draft.conversation)) throw noConversation()
-  const attempt = async (): Promise<MessageFacts> => {
+  if (conditions.files.length > 0 || conditions.expectedSeq !== undefined) {
+    return await appendGuarded(context, draft, conditions, claim)
+  }
+  const attempt = async (): Promise<SentMessage> => {
     const [event] = await recordStatement(context, (sql) => appendMessage(sql, draft, claim))
-    if (!event) throw noConversation()
-    // The statement builds this payload with messageFacts.
-    return event.payload as MessageFacts
+    return loggedMessage(event)
   }
   try {
     if (!claim) return { answer: await attempt(), replayed: false }
     return await settle(context.sql, claim, attempt, (stored) => recallMessage(context.sql, draft, stored))
   } catch (error) {
     if (draft.clientId === null || violatedUnique(error) !== 'messages_client_id') throw error
-    return { answer: await messageByClientId(context.sql, draft), replayed: true }
+    const sent = await messageByClientId(context.sql, draft)
+    if (!sent) throw noConversation()
+    return { answer: sent, replayed: true }
   }
 }
 
@@ -95,7 +103,7 @@ export const listMessages = async (
     heardByVisitor?: boolean
     newest?: boolean
   },
-): Promise<{ messages: MessageFacts[]; next: number | null }> => {
+): Promise<{ messages: SentMessage[]; next: number | null }> => {
   const { position, limit, since, after, heardByVisitor = false, newest = false } = from
   const found = await findConversation(sql, reach, conversation)
   const start = Math.max(
@@ -103,19 +111,15 @@ export const listMessages = async (
     after === undefined ? 0 : await positionOf(sql, found.id, after),
     since === undefined ? 0 : await positionAt(sql, found.id, since),
   )
-  const rows = await sql<{ facts: MessageFacts; conversation_seq: number }[]>`
-    select ${sql.unsafe(messageFacts('c.public_id'))} as facts, m.conversation_seq
-      from messages m join conversations c on c.id = m.conversation_id
-     where m.conversation_id = ${found.id} and m.conversation_seq > ${start}
-       ${heardByVisitor ? sql`and m.sender_type in ('visitor', 'agent')` : sql``}
-     order by m.conversation_seq ${newest ? sql`desc` : sql``}
-     limit ${limit + 1}`
-  const page = rows.slice(0, limit)
-  if (newest) page.reverse()
-  return {
-    messages: page.map(({ facts }) => facts),
-    next: rows.length > limit ? (page.at(-1)?.conversation_seq ?? null) : null,
-  }
+  const rows = await readMessages(
+    sql,
+    sql`m.conversation_id = ${found.id} and m.conversation_seq > ${start}
+        ${heardByVisitor ? sql`and m.sender_type in ('visitor', 'agent')` : sql``}`,
+    { limit: limit + 1, newestFirst: newest },
+  )
+  const messages = rows.slice(0, limit)
+  if (newest) messages.reverse()
+  return { messages, next: rows.length > limit ? (messages.at(-1)?.conversation_seq ?? null) : null }
 }
 
 const positionOf = async (sql: Sql, conversationId: number, message: string) => {
@@ -132,23 +136,4 @@ const positionAt = async (sql: Sql, conversationId: number, since: string) => {
      where conversation_id = ${conversationId} and created_at <= ${since}::timestamptz
      order by conversation_seq desc limit 1`
   return found?.conversation_seq ?? 0
-}
-
-const recallMessage = async (sql: Sql, reach: Reach, stored: unknown): Promise<MessageFacts> => {
-  const id = typeof stored === 'object' && stored !== null && 'id' in stored ? String(stored.id) : ''
-  const [found] = await sql<{ facts: MessageFacts }[]>`
-    select ${sql.unsafe(messageFacts('c.public_id'))} as facts
-      from messages m join conversations c on c.id = m.conversation_id
-     where ${reachedConversations(sql, reach)} and m.public_id = ${id}`
-  if (!found) throw noConversation()
-  return found.facts
-}
-
-const messageByClientId = async (sql: Sql, draft: MessageDraft): Promise<MessageFacts> => {
-  const [found] = await sql<{ facts: MessageFacts }[]>`
-    select ${sql.unsafe(messageFacts('c.public_id'))} as facts
-      from messages m join conversations c on c.id = m.conversation_id
-     where ${reachedConversations(sql, draft)} and c.public_id = ${draft.conversation} and m.client_id = ${draft.clientId}`
-  if (!found) throw noConversation()
-  return found.facts
 }

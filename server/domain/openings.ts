@@ -26,12 +26,19 @@ export const reserveConversation = async (tx: Tx, workspace: Workspace): Promise
 
 /**
  * Inserts a conversation with its first messages and logs them: opened, then each message, a visitor's followed by an
- * update. The contact is locked by the caller; here the head is, so no other lock may be taken afterwards.
+ * update. The contact is locked by the caller; here the head is, so no other lock may be taken afterwards. `url` is the
+ * page that the visitor is on.
  */
 export const insertConversation = async (
   tx: Tx,
   log: Log,
-  opening: { workspace: Workspace; place: Place; contact: ContactOnSite; messages: FirstMessage[] },
+  opening: {
+    workspace: Workspace
+    place: Place
+    contact: ContactOnSite
+    messages: FirstMessage[]
+    url?: string | undefined
+  },
 ): Promise<void> => {
   const { workspace, place, contact } = opening
   const plan = planOf(opening.messages)
@@ -40,10 +47,10 @@ export const insertConversation = async (
   const lastMessage = plan.messages.at(-1)
   const [row] = await tx<{ created_at: string }[]>`
     insert into conversations as c (id, public_id, workspace_id, number, site_id, contact_id, unread_count,
-                                    seq, public_seq)
+                                    seq, public_seq, url)
     overriding system value
     values (${place.rowId}, ${place.publicId}, ${workspace.id}, ${place.number}, ${contact.site.id}, ${contact.id},
-            ${plan.unread}, ${count}, ${plan.heard})
+            ${plan.unread}, ${count}, ${plan.heard}, ${opening.url ?? null})
     returning ${tx.unsafe(isoTime('c.created_at'))} as created_at`
   if (!row) throw new Error('a conversation was not inserted')
   await tx`

@@ -12,8 +12,8 @@ import { type ContactOnSite, insertConversation, reserveConversation } from './o
 import { type Log, record } from './record.ts'
 import type { Site } from './sites.ts'
 
-/** What a visitor begins with. */
-export type Arrival = { name: string; email: string; message: string; visitorToken: string }
+/** What a visitor begins with, and the page they are on. */
+export type Arrival = { name: string; email: string; message: string; visitorToken: string; url?: string | undefined }
 
 /** Begins a visitor's conversation. Its two tokens open it from now on; a visitor token begins one conversation only. */
 export const beginConversation = async (
@@ -65,7 +65,7 @@ export const insertSession = async (
     values (${siteId}, ${kind}, ${hashSecret(token)}, ${contactId}, ${conversationId}, ${name})`
 }
 
-const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visitorToken }: Arrival) => {
+const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visitorToken, url }: Arrival) => {
   const place = await reserveConversation(tx, site.workspace)
   const contact = await findOrInsertContact(tx, site, name, email)
   const conversationToken = `ct_${randomToken()}`
@@ -88,6 +88,7 @@ const begin = async (tx: Tx, log: Log, site: Site, { name, email, message, visit
     place,
     contact,
     messages: site.autoReply === null ? [line] : [line, reply],
+    url,
   })
   return { conversation: place.publicId, conversationToken }
 }

@@ -2,32 +2,24 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { z } from 'zod'
 import { visitorChannel } from '../../schema/channels.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import * as contracts from '../../schema/site-chat.ts'
 import { siteChatErrors as errors } from '../../schema/site-chat.ts'
 import { email as emailContract } from '../../schema/text.ts'
-import type { Context, VisitorScope } from '../domain/context.ts'
-import type { MessageFacts } from '../domain/facts.ts'
+import type { Context } from '../domain/context.ts'
 import { listMessages, receiveMessage } from '../domain/messages.ts'
-import { beginConversation, findVisitor } from '../domain/site-visitors.ts'
+import type { SentMessage } from '../domain/sent-messages.ts'
+import { beginConversation } from '../domain/site-visitors.ts'
 import { findSiteByKey, type Site } from '../domain/sites.ts'
 import type { RenderError } from '../http/app.ts'
 import { countRequest } from '../http/authenticate.ts'
 import { answerOf, claimOf } from '../http/claims.ts'
 import type { Limiter } from '../http/limiter.ts'
 import type { Addresses } from './addresses.ts'
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** The site whose key came with the request. */
-    site: Site | null
-  }
-  interface FastifyContextConfig {
-    /** Requests a minute of this route, for each site key and address. */
-    perMinute?: number
-  }
-}
+import { admitted, visitorOf } from './site-chat/admitted.ts'
+import { siteFileRoutes } from './site-chat/files.ts'
 
 /** What the face needs; `limited` false switches its limits off. */
 export type SiteChatDeps = { context: Context; limiter: Limiter; limited: boolean; addresses: Addresses }
@@ -36,6 +28,8 @@ export type SiteChatDeps = { context: Context; limiter: Limiter; limited: boolea
 export const renderSiteChatError: RenderError = ({ code, message }) => ({
   error: code === 'rate_limited' ? errors.limited : message,
 })
+
+const tags = ['Site chat']
 
 // A visitor's thread is shown from its newest part; older messages than these are for staff.
 const shownMessages = 1000
@@ -83,10 +77,19 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
 
   app.post(
     '/conversations',
-    { config: { perMinute: 5 }, schema: { body: contracts.siteConversation } },
+    {
+      config: { perMinute: 5 },
+      schema: {
+        tags,
+        summary: 'Begin a conversation',
+        operationId: 'beginSiteConversation',
+        body: contracts.siteConversation,
+        response: contracts.siteAnswers({ 201: contracts.siteConversationBegun }, 'conflict', 'unprocessable'),
+      },
+    },
     async (request, reply) => {
       const site = admitted(request)
-      const { name, email, message, visitor_token } = request.body
+      const { name, email, message, visitor_token, url } = request.body
       if (![name, email, message, visitor_token].every(contracts.isSiteText)) throw invalid(errors.missing)
       const address = emailContract.safeParse(email)
       if (!address.success) throw invalid(errors.email)
@@ -98,6 +101,7 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
         email: address.data,
         message,
         visitorToken: visitor_token,
+        url,
       })
       return reply.code(201).send({
         conversation_token: begun.conversationToken,
@@ -108,30 +112,58 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
     },
   )
 
-  app.get<{ Params: { visitor_token: string }; Querystring: contracts.SiteMessagesQuery }>(
+  app.get(
     '/conversations/:visitor_token/messages',
-    { config: { perMinute: 60 }, schema: { querystring: contracts.siteMessagesQuery } },
+    {
+      config: { perMinute: 60 },
+      schema: {
+        tags,
+        summary: 'List what was said, or what was said after a time',
+        operationId: 'listSiteMessages',
+        params: contracts.byVisitor,
+        querystring: contracts.siteMessagesQuery,
+        response: contracts.siteAnswers({ 200: z.array(contracts.siteMessage) }, 'not_found'),
+      },
+    },
     async (request) => {
-      const visitor = await visitorOf(context, request)
+      const visitor = await visitorOf(context, request, request.params)
       const from = { position: 0, limit: shownMessages, since: request.query.since, heardByVisitor: true, newest: true }
       const { messages } = await listMessages(context, visitor, visitor.conversation.publicId, from)
       return messages.map(present)
     },
   )
 
-  app.post<{ Params: { visitor_token: string }; Body: contracts.SiteReply }>(
+  app.post(
     '/conversations/:visitor_token/messages',
-    { config: { perMinute: 20 }, schema: { body: contracts.siteReply } },
+    {
+      config: { perMinute: 20 },
+      schema: {
+        tags,
+        summary: 'Reply; a conversation that is closed or snoozed is open again',
+        operationId: 'sendSiteReply',
+        params: contracts.byVisitor,
+        body: contracts.siteReply,
+        response: contracts.siteAnswers(
+          { 201: contracts.siteReplySent },
+          'not_found',
+          'unprocessable',
+          'idempotency_mismatch',
+        ),
+      },
+    },
     async (request, reply) => {
-      const visitor = await visitorOf(context, request)
-      const { message } = request.body
-      if (!contracts.isSiteText(message)) throw invalid(errors.messageMissing)
+      const visitor = await visitorOf(context, request, request.params)
+      const { message, attachment_ids: files = [] } = request.body
+      const isFilesOnly = message === '' && files.length > 0
+      if (!isFilesOnly && !contracts.isSiteText(message)) throw invalid(errors.messageMissing)
       checkLength(message)
       const claim = claimOf(request, visitor.conversation.publicId)
-      answerOf(await receiveMessage(context, visitor, message, claim), reply)
-      return reply.code(201).send({ status: 'ok' })
+      answerOf(await receiveMessage(context, visitor, message, claim, files), reply)
+      return reply.code(201).send({ status: 'ok' as const })
     },
   )
+
+  await app.register(siteFileRoutes, { context })
 }
 
 const siteOf = async ({ sql }: Context, { headers }: FastifyRequest): Promise<Site | undefined> => {
@@ -150,31 +182,17 @@ const allowOrigin = (site: Site | undefined, { headers: { origin } }: FastifyReq
   reply.header('Access-Control-Allow-Origin', origin)
 }
 
-const admitted = ({ site }: FastifyRequest): Site => {
-  if (!site) throw new HubbubError('unauthenticated', errors.key)
-  return site
-}
-
-const visitorOf = async (
-  { sql }: Context,
-  request: FastifyRequest<{ Params: { visitor_token: string } }>,
-): Promise<VisitorScope> => {
-  const visitor = await findVisitor(sql, admitted(request), request.params.visitor_token)
-  if (!visitor) throw new HubbubError('not_found', errors.notFound)
-  return visitor
-}
-
 const invalid = (message: string) => new HubbubError('unprocessable', message)
 
 const checkLength = (message: string) => {
   if ([...message].length > contracts.maxSiteMessage) throw invalid(errors.tooLong)
 }
 
-const present = ({ id, sender_type, content, created_at, author, attachments }: MessageFacts) => ({
-  direction: sender_type === 'visitor' ? 'inbound' : 'outbound',
+const present = ({ id, sender_type, content, created_at, author, attachments, conversation_seq }: SentMessage) => ({
+  direction: sender_type === 'visitor' ? ('inbound' as const) : ('outbound' as const),
   body: content,
   timestamp: created_at,
   author: author ?? (sender_type === 'visitor' ? 'Visitor' : 'Support'),
   id,
-  attachments,
+  attachments: contracts.siteFilesOf(conversation_seq, attachments),
 })

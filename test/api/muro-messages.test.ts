@@ -1,8 +1,10 @@
 /** Messages on the muro face: sending replies and notes, and reading a thread in order. */
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { notSent } from '../../schema/muro/messages.ts'
 import { type Api, startApi } from '../support/api.ts'
-import { type Client, idOf, muroClient, muroError, pageOf } from '../support/http.ts'
+import { type Answer, type Client, clientOf, expectText, idOf, muroClient, muroError, pageOf } from '../support/http.ts'
 import type { Tenant } from '../support/tenant.ts'
 
 let api: Api
@@ -48,6 +50,7 @@ describe('sending', () => {
       content: ' On it — give me 5 minutes.\n',
       attachments: [],
       created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      conversation_seq: 2,
     })
     expect((await muro.get(path)).body).toEqual({ object: 'list', data: [body], has_more: false, next_cursor: null })
   })
@@ -90,6 +93,94 @@ describe('sending', () => {
       expect(answer.body).toEqual(muroError('invalid_request_error', 'invalid', 'content'))
     }
     expect(await api.rowsOf(tenant)).toEqual(before)
+  })
+})
+
+describe('expected_seq', () => {
+  const seqOf = ({ body }: Answer) => z.object({ conversation_seq: z.int() }).parse(body).conversation_seq
+  const newer = (...messages: unknown[]) => ({
+    error: {
+      type: 'invalid_request_error',
+      message: expectText,
+      code: 'newer_messages',
+      param: 'expected_seq',
+      messages,
+    },
+  })
+
+  it('lets a reply through that knows the last message, and refuses the next with what is newer', async () => {
+    const first = await muro.post(path, { content: 'one', expected_seq: 0 })
+    expect(first.status).toBe(201)
+    const note = await muro.post(path, { content: 'psst', kind: 'note', expected_seq: seqOf(first) })
+    const before = await api.rowsOf(tenant)
+    const late = await muro.post(path, { content: 'two', expected_seq: seqOf(first) })
+    expect([late.status, late.body]).toEqual([409, newer(note.body)])
+    const later = await muro.post(path, { content: 'two', expected_seq: 0 })
+    expect(later.body).toEqual(newer(first.body, note.body))
+    expect(notSent.safeParse(later.body).success).toBe(true)
+    expect(await api.rowsOf(tenant)).toEqual(before)
+    expect((await muro.post(path, { content: 'two', expected_seq: seqOf(note) })).status).toBe(201)
+  })
+
+  it('sees what the visitor says, and not what is no message', async () => {
+    const seen = seqOf(await muro.post(path, { content: 'one' }))
+    await muro.patch(path.replace('/messages', ''), { tags: ['vip'], status: 'closed' })
+    expect((await muro.post(path, { content: 'two', expected_seq: seen })).status).toBe(201)
+    const { conversation_id } = await beginAsVisitor()
+    const thread = `/conversations/${conversation_id}/messages`
+    const [hello] = pageOf(await muro.get(thread)).data
+    expect((await muro.post(thread, { content: 'x', expected_seq: 0 })).body).toEqual(newer(hello))
+    // The automatic reply after it is a line of the system.
+    expect((await muro.post(thread, { content: 'x', expected_seq: hello?.conversation_seq })).status).toBe(201)
+  })
+
+  /** A visitor says something and is answered by the site itself. */
+  const beginAsVisitor = async () => {
+    await api.database.sql`update sites set auto_reply = 'Soon!' where public_id = ${tenant.site.id}`
+    const { body } = await clientOf(`${api.url}/api/v1/chat`, { 'X-Api-Key': tenant.site.site_key }).post(
+      '/conversations',
+      { name: 'V', email: 'v@example.com', message: 'hello', visitor_token: 'v-1' },
+    )
+    return z.object({ conversation_id: z.string() }).parse(body)
+  }
+
+  it('shows the hundred that come next, so that one can go on from them', async () => {
+    const said = await say(...Array.from({ length: 103 }, (_, n) => `${n}`))
+    const answer = await muro.post(path, { content: 'late', expected_seq: 0 })
+    expect(answer.body).toEqual(newer(...said.slice(0, 100)))
+  })
+
+  it('P6: does not refuse the retry of what was sent, by Idempotency-Key or by client_id', async () => {
+    const byKey = () => muro.post(path, { content: 'a', expected_seq: 0 }, { 'Idempotency-Key': 'k' })
+    const first = await byKey()
+    const byClient = () => muro.post(path, { content: 'b', expected_seq: seqOf(first), client_id: 'c' })
+    const second = await byClient()
+    await say('newer')
+    for (const [send, sent] of [
+      [byKey, first],
+      [byClient, second],
+    ] as const) {
+      const answers = await Promise.all([send(), send(), send()])
+      expect(answers.map(({ status, text }) => [status, text])).toEqual(answers.map(() => [201, sent.text]))
+      expect(answers.map(({ headers }) => headers.get('idempotent-replayed'))).toEqual(['true', 'true', 'true'])
+    }
+    // A refusal is not kept: the same request may be right later.
+    const refused = () => muro.post(path, { content: 'c', expected_seq: 0 }, { 'Idempotency-Key': 'k2' })
+    expect([(await refused()).status, (await refused()).status]).toEqual([409, 409])
+    expect((await muro.post(path, { content: 'd' }, { 'Idempotency-Key': 'k2' })).status).toBe(201)
+  })
+
+  it('is a whole number from 0 on, of a conversation that is there', async () => {
+    for (const expected_seq of [-1, 1.5, '2', null, true, 2 ** 60]) {
+      const answer = await muro.post(path, { content: 'hi', expected_seq })
+      expect([answer.status, answer.body]).toEqual([400, muroError('invalid_request_error', 'invalid', 'expected_seq')])
+    }
+    const other = await api.makeTenant()
+    const theirs = `/conversations/${(await other.thread()).conversation}/messages`
+    for (const unknown of ['/conversations/cnv_none/messages', theirs]) {
+      const answer = await muro.post(unknown, { content: 'hi', expected_seq: 0 })
+      expect([answer.status, answer.body]).toEqual([404, muroError('not_found', 'not_found')])
+    }
   })
 })
 

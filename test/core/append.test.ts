@@ -2,7 +2,9 @@
 
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { HubbubError } from '../../schema/errors.ts'
 import { decodeStreamEvent, encodeStreamEvent, toStreamEvent } from '../../schema/events.ts'
+import { keepFile, keepVisitorFile } from '../../server/domain/attachments.ts'
 import type { Context } from '../../server/domain/context.ts'
 import { readHistory } from '../../server/domain/history.ts'
 import { listMessages, receiveMessage, sendMessage } from '../../server/domain/messages.ts'
@@ -244,5 +246,139 @@ describe('what an append changes', () => {
     })
     expect(queries).toHaveLength(1)
     await sql.end()
+  })
+})
+
+describe('what an append may depend on', () => {
+  it('of two agents who answer the same message at once exactly one is heard, in each of 20 rounds', async () => {
+    const tenant = await makeTenant(context)
+    const { conversation, visitor } = await tenant.thread()
+    for (const round of countTo(20)) {
+      const { answer: seen } = await receiveMessage(context, visitor, `question ${round}`)
+      const answers = await Promise.allSettled(
+        ['Ada', 'Grace', 'Alan'].map((name) =>
+          sendMessage(context, tenant.agent, conversation, {
+            content: `${name} ${round}`,
+            kind: 'agent',
+            expected_seq: seen.conversation_seq,
+          }),
+        ),
+      )
+      const sent = answers.flatMap((one) => (one.status === 'fulfilled' ? [one.value.answer] : []))
+      expect(sent).toHaveLength(1)
+      for (const one of answers) {
+        if (one.status === 'fulfilled') continue
+        expect(one.reason).toMatchObject({
+          code: 'newer_messages',
+          details: { messages: [{ object: 'message', id: sent[0]?.id, content: sent[0]?.content }] },
+        })
+      }
+    }
+    const { log } = await numbersOf(tenant.workspace.id)
+    expect(log.map(({ seq }) => seq)).toEqual(countTo(log.length))
+  })
+
+  it('files, expectations, plain messages and triage at once end in no deadlock and leave no number out', async () => {
+    const tenant = await makeTenant(context)
+    const threads = await Promise.all(countTo(3).map(() => tenant.thread()))
+    const read = async function* () {
+      yield Buffer.from('x')
+    }
+    const file = { filename: 'f', contentType: 'text/plain', size: 1, read }
+    const pool: string[] = []
+    const pick = <T>(of: T[]): T => {
+      const picked = of[Math.floor(Math.random() * of.length)]
+      if (picked === undefined) throw new Error('nothing to pick')
+      return picked
+    }
+    const acts = [
+      async () => pool.push((await keepFile(context, tenant.agent, file)).answer.id),
+      () =>
+        sendMessage(context, tenant.agent, pick(threads).conversation, {
+          kind: 'agent',
+          content: 'files',
+          attachment_ids: [...new Set(countTo(4).map(() => pick(pool)))],
+        }),
+      async () => {
+        const { visitor } = pick(threads)
+        const { answer } = await keepVisitorFile(context, visitor, file)
+        await receiveMessage(context, visitor, '', undefined, [answer.id])
+      },
+      () =>
+        sendMessage(context, tenant.agent, pick(threads).conversation, {
+          content: 'x',
+          kind: 'note',
+          expected_seq: 1000,
+        }),
+      () => sendMessage(context, tenant.agent, pick(threads).conversation, { content: 'x', kind: 'agent' }),
+      () => receiveMessage(context, pick(threads).visitor, 'v'),
+      () => updateConversation(context, tenant.agent, pick(threads).conversation, { status: pick(['open', 'closed']) }),
+    ]
+    await acts[0]?.()
+    const end = Date.now() + 2000
+    await Promise.all(
+      countTo(16).map(async () => {
+        while (Date.now() < end) {
+          await pick(acts)().catch((error: unknown) => {
+            // A file that another was faster to send.
+            if (!(error instanceof HubbubError && error.param === 'attachment_ids')) throw error
+          })
+        }
+      }),
+    )
+    const { log, conversations } = await numbersOf(tenant.workspace.id)
+    expect(log.map(({ seq }) => seq)).toEqual(countTo(log.length))
+    for (const [id, rows] of conversations) {
+      if (id !== null) expect(rows.map(({ conversation_seq }) => conversation_seq)).toEqual(countTo(rows.length))
+    }
+    const torn = await database.sql`
+      select m.public_id from messages m
+       where json_array_length(coalesce(m.attachments, '[]')) <>
+             (select count(*) from attachments a where a.message_id = m.id and a.conversation_id = m.conversation_id)`
+    expect(torn).toEqual([])
+    const [sent] = await database.sql<{ n: number }[]>`
+      select count(*) as n from attachments where message_id is not null and workspace_id = ${tenant.workspace.id}`
+    expect(sent?.n).toBeGreaterThan(0)
+  })
+
+  it('what it refuses burns no number and is not told', async () => {
+    const tenant = await makeTenant(context)
+    const { conversation } = await tenant.thread()
+    await sendMessage(context, tenant.agent, conversation, { content: 'first', kind: 'agent' })
+    const before = (await numbersOf(tenant.workspace.id)).log
+    published.length = 0
+    const late = { content: 'late', kind: 'agent' as const }
+    await expect(
+      sendMessage(context, tenant.agent, conversation, { ...late, expected_seq: 0 }, claim('k5', 'late')),
+    ).rejects.toMatchObject({ code: 'newer_messages' })
+    await expect(
+      sendMessage(context, tenant.agent, conversation, { ...late, attachment_ids: ['att_none'] }),
+    ).rejects.toMatchObject({ code: 'invalid', param: 'attachment_ids' })
+    expect((await numbersOf(tenant.workspace.id)).log).toEqual(before)
+    expect(published).toEqual([])
+  })
+
+  it('a message with files is told live as the log tells it later, and a note with files not to the visitor', async () => {
+    const tenant = await makeTenant(context)
+    const { conversation } = await tenant.thread()
+    const read = async function* () {
+      yield Buffer.from('secret')
+    }
+    const keep = async (filename: string) =>
+      (await keepFile(context, tenant.agent, { filename, contentType: 'text/plain', size: 6, read })).answer.id
+    const shown = await keep('shown.txt')
+    const hidden = await keep('hidden.txt')
+    const from = (await numbersOf(tenant.workspace.id)).log.length
+    published.length = 0
+    await sendMessage(context, tenant.agent, conversation, { kind: 'agent', attachment_ids: [shown], expected_seq: 0 })
+    await sendMessage(context, tenant.agent, conversation, { content: 'n', kind: 'note', attachment_ids: [hidden] })
+    const logged = await readHistory(database.sql, tenant.workspace.publicId, from, 100)
+    expect(logged.map((event) => encodeStreamEvent(toStreamEvent(event)))).toEqual(published)
+    const [reply, note] = published.map((message) => decodeStreamEvent(message))
+    expect(JSON.parse(reply?.visitor ?? '')).toMatchObject({
+      attachments: [{ activity_id: 2, id: 1, filename: 'shown.txt', content_type: 'text/plain', size: 6 }],
+    })
+    expect(JSON.parse(note?.staff ?? '')).toMatchObject({ attachments: [{ id: hidden, filename: 'hidden.txt' }] })
+    expect(note?.visitor).toBeNull()
   })
 })

@@ -1,17 +1,30 @@
 /** Messages on the muro face. */
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
+import { answers, byId, listOf } from '../../../schema/muro/conventions.ts'
 import * as contracts from '../../../schema/muro/messages.ts'
-import type { MessageFacts } from '../../domain/facts.ts'
 import { listMessages, sendMessage } from '../../domain/messages.ts'
+import type { SentMessage } from '../../domain/sent-messages.ts'
 import { readCursor, writeCursor } from '../../domain/walks.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
 import { admitted, type MuroRouteDeps, presentList } from './admitted.ts'
 
+const tags = ['Messages']
+
 export const messageRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { context }) => {
-  app.get<{ Params: { id: string }; Querystring: contracts.ListMessages }>(
+  app.get(
     '/conversations/:id/messages',
-    { config: { scope: 'read' }, schema: { querystring: contracts.listMessages } },
+    {
+      config: { scope: 'read' },
+      schema: {
+        tags,
+        summary: 'List the messages of a conversation, in order',
+        operationId: 'listMessages',
+        params: byId,
+        querystring: contracts.listMessages,
+        response: answers({ 200: listOf(contracts.message) }, 'not_found'),
+      },
+    },
     async (request) => {
       const { cursor, limit, since, after } = request.query
       const list = `messages ${request.params.id}`
@@ -22,17 +35,25 @@ export const messageRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
     },
   )
 
-  app.post<{ Params: { id: string }; Body: contracts.SendMessage }>(
+  app.post(
     '/conversations/:id/messages',
-    { schema: { body: contracts.sendMessage } },
+    {
+      schema: {
+        tags,
+        summary: 'Send a reply that the visitor sees, or an internal note',
+        operationId: 'sendMessage',
+        params: byId,
+        body: contracts.sendMessage,
+        response: answers({ 201: contracts.message, 409: contracts.notSent }, 'not_found'),
+      },
+    },
     async (request, reply) => {
       const agent = admitted(request)
       const claim = claimOf(request, agent.key.publicId)
-      const { content = '', ...rest } = request.body
-      const sent = await sendMessage(context, agent, request.params.id, { ...rest, content }, claim)
+      const sent = await sendMessage(context, agent, request.params.id, request.body, claim)
       return reply.code(201).send(present(answerOf(sent, reply)))
     },
   )
 }
 
-const present = ({ author: _, ...facts }: MessageFacts) => ({ object: 'message' as const, ...facts })
+const present = ({ author: _, ...facts }: SentMessage) => ({ object: 'message' as const, ...facts })
