@@ -291,7 +291,7 @@ describe('a long poll', () => {
        where datname = current_database() and application_name = 'hubbub listener'`
     await somebodyWaits(api.database)
     const listening = () => api.database.sql`
-      select 1 from pg_stat_activity where datname = current_database() and query like 'listen%'`
+      select 1 from pg_stat_activity where datname = current_database() and query = 'listen "hubbub_keys"'`
     await expect.poll(async () => (await listening()).length).toBe(1)
     await say('still heard')
     expect((await waiting).data).toHaveLength(1)
