@@ -3,16 +3,19 @@
 import { z } from 'zod'
 
 /** Why there is no answer. `timeout` also stands for an answer that began but did not end in time. */
-export type PostFailure =
-  | 'invalid_url'
-  | 'invalid_request'
-  | 'refused_address'
-  | 'unknown_host'
-  | 'unreachable'
-  | 'tls'
-  | 'broken_answer'
-  | 'timeout'
-  | 'closed'
+export const postFailures = [
+  'invalid_url',
+  'invalid_request',
+  'refused_address',
+  'unknown_host',
+  'unreachable',
+  'tls',
+  'broken_answer',
+  'timeout',
+  'closed',
+] as const
+
+export type PostFailure = (typeof postFailures)[number]
 
 /**
  * How a post ended. With an answer: its status, the first 4,096 bytes of its body as text, and whether the status is a
