@@ -21,12 +21,13 @@ export const insertFollowers = async (tx: Tx, workspaceId: number): Promise<void
  * Takes the next events of one workspace in which the follower is behind, and moves it on once `react` has done what
  * they cause; returns whether it found any. No other process follows there meanwhile. A process that dies in between
  * leaves the events to the next: what `react` does by `tx` is then undone, anything else it must recognize as done.
+ * `where` narrows the workspaces `f.workspace_id` that are followed at all.
  */
 export const followLog = async (
   sql: Sql,
   follower: Follower,
   react: (tx: Tx, workspace: Workspace, events: FollowedEvent[]) => Promise<void>,
-  { limit = 200 }: { limit?: number } = {},
+  { limit = 200, where = sql`true` }: { limit?: number; where?: Fragment } = {},
 ): Promise<boolean> =>
   await transact(sql, async (tx) => {
     const [behind] = await tx<(Workspace & { seq: number })[]>`
@@ -34,12 +35,12 @@ export const followLog = async (
         from log_followers f
         join workspace_heads h on h.workspace_id = f.workspace_id
         join workspaces w on w.id = f.workspace_id
-       where f.follower = ${follower} and f.seq < h.seq
+       where f.follower = ${follower} and f.seq < h.seq and ${where}
        order by random() limit 1
          for update of f skip locked`
     if (!behind) return false
     const { seq, ...workspace } = behind
-    const events = await readAfter(tx, workspace, seq, limit)
+    const events = await readLog(tx, workspace, seq, limit)
     const last = events.at(-1)
     if (!last) return false
     await react(tx, workspace, events)
@@ -50,17 +51,29 @@ export const followLog = async (
 
 /** Moves a follower to the end of the log in all workspaces `f.workspace_id` where `isIdle` holds: nothing is caused there. */
 export const skipLog = async (sql: Sql, follower: Follower, isIdle: Fragment): Promise<void> => {
+  // Where somebody follows just now nothing is to be skipped; waiting for many at once, two that skip would deadlock.
   await sql`
-    update log_followers f set seq = h.seq
-      from workspace_heads h
-     where f.follower = ${follower} and h.workspace_id = f.workspace_id and f.seq < h.seq and ${isIdle}`
+    with idle as materialized (
+      select f.workspace_id, h.seq
+        from log_followers f join workspace_heads h on h.workspace_id = f.workspace_id
+       where f.follower = ${follower} and f.seq < h.seq and ${isIdle}
+         for update of f skip locked
+    )
+    update log_followers f set seq = idle.seq
+      from idle where f.follower = ${follower} and f.workspace_id = idle.workspace_id and f.seq < idle.seq`
 }
 
 /** SQL for the number up to which all followers have read the log of a workspace. */
 export const followedBy = (sql: Queryable, workspaceId: number): Fragment => sql`
   (select min(f.seq) from log_followers f where f.workspace_id = ${workspaceId})`
 
-const readAfter = async (tx: Tx, { id, publicId }: Workspace, seq: number, limit: number): Promise<FollowedEvent[]> =>
+/** Reads the events of a workspace after a number, in order. */
+export const readLog = async (
+  tx: Tx,
+  { id, publicId }: Workspace,
+  seq: number,
+  limit: number,
+): Promise<FollowedEvent[]> =>
   await tx<FollowedEvent[]>`
     select ${tx.unsafe(loggedEventColumns(`'${publicId}'`))}, ${tx.unsafe(isoTime('e.created_at'))} as created_at
       from (select events.*, ${tx.unsafe(conversationOf('events'))} as conversation

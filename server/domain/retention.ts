@@ -1,9 +1,11 @@
 /** Retention: how long the log can tell what has been. */
 
 import type { Sql } from '../db/sql.ts'
+import { followedBy } from './log-followers.ts'
 
 /**
- * Removes events that are older than so many days, of every workspace from its oldest on, and returns how many. Each
+ * Removes events that are older than so many days, of every workspace from its oldest on, and returns how many. What a
+ * follower of the log has not read yet stays, however old: a webhook that was not told of it would never be. Each
  * slice is a statement of its own and the beginning of what the log holds, so that a reader finds all after its place or
  * sees that the place is gone, never a hole; a second worker waits for the rows of the first. Heads are not touched.
  */
@@ -30,7 +32,8 @@ const workspacesToPrune = async (sql: Sql, days: number): Promise<number[]> => {
   return rows.map(({ workspace_id }) => workspace_id)
 }
 
-// Up to the first that is young enough: times rise with numbers but for the moments in which writers overtake each other.
+// Up to the first that is young enough, or that a follower has not read. Times rise with numbers but for the moments in
+// which writers overtake each other.
 const pruneSlice = async (sql: Sql, workspaceId: number, days: number, slice: number): Promise<number> => {
   const { count } = await sql`
     with oldest as materialized (
@@ -39,6 +42,7 @@ const pruneSlice = async (sql: Sql, workspaceId: number, days: number, slice: nu
     )
     delete from events
      where workspace_id = ${workspaceId}
-       and seq <= (select coalesce(min(seq) filter (where not old) - 1, max(seq)) from oldest)`
+       and seq <= (select coalesce(min(seq) filter (where not old) - 1, max(seq)) from oldest)
+       and seq <= ${followedBy(sql, workspaceId)}`
   return count
 }

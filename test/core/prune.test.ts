@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { readConfig } from '../../schema/config.ts'
 import type { Context } from '../../server/domain/context.ts'
+import { type Follower, followers } from '../../server/domain/log-followers.ts'
 import { sendMessage } from '../../server/domain/messages.ts'
 import { readMissed } from '../../server/domain/missed.ts'
 import { pruneLog } from '../../server/domain/retention.ts'
@@ -32,9 +33,15 @@ const write = async (count: number, of = { tenant, thread }) => {
     await sendMessage(context, of.tenant.agent, of.thread.conversation, { content: `${n}`, kind: 'agent' })
   }
 }
-const age = (upTo: number, days: number, of = tenant) => database.sql`
-  update events set created_at = clock_timestamp() - make_interval(hours => ${Math.ceil(days * 24)})
-   where workspace_id = ${of.workspace.id} and seq <= ${upTo}`
+const age = async (upTo: number, days: number, of = tenant) => {
+  await database.sql`
+    update events set created_at = clock_timestamp() - make_interval(hours => ${Math.ceil(days * 24)})
+     where workspace_id = ${of.workspace.id} and seq <= ${upTo}`
+  await follow(upTo, of)
+}
+/** Lets all followers of the log, or one, have read so far. */
+const follow = (upTo: number, of = tenant, who: Follower[] = [...followers]) => database.sql`
+  update log_followers set seq = ${upTo} where workspace_id = ${of.workspace.id} and follower = any(${who})`
 const kept = async (of = tenant) => {
   const rows = await database.sql<{ seq: number }[]>`
     select seq from events where workspace_id = ${of.workspace.id} order by seq`
@@ -69,6 +76,19 @@ it('an old event stays as long as one before it is young: the log never has a ho
     update events set created_at = clock_timestamp() where workspace_id = ${tenant.workspace.id} and seq = 4`
   await pruneLog(database.sql, { days: 7, slice: 2 })
   expect(await kept()).toEqual(upTo(4, 8))
+})
+
+it('what a follower has not read stays, however old: it would never be told of it', async () => {
+  await write(8)
+  await age(10, 30)
+  for (const follower of followers) {
+    await follow(4, tenant, [follower])
+    await pruneLog(database.sql, { days: 7, slice: 3 })
+    expect(await kept()).toEqual(upTo(5, 10))
+    await follow(10, tenant, [follower])
+  }
+  await pruneLog(database.sql, { days: 7, slice: 3 })
+  expect(await kept()).toEqual([])
 })
 
 it('a log that is pruned to its end goes on where it was', async () => {

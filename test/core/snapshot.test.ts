@@ -153,6 +153,7 @@ describe('a page', () => {
     await sendMessage(context, tenant.agent, two.conversation, { content: 'young', kind: 'agent' })
     await database.sql`
       update events set created_at = now() - interval '9 days' where workspace_id = ${tenant.workspace.id} and seq <= 4`
+    await database.sql`update log_followers set seq = 4 where workspace_id = ${tenant.workspace.id}`
     await pruneLog(database.sql, { days: 7 })
     const { contacts, conversations } = all(await pagesOf())
     expect(conversations.map(({ seq }) => seq)).toEqual([4, 5])
