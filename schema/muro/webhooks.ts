@@ -1,10 +1,11 @@
-/** Contracts of webhook endpoints and their deliveries, and which event of the log is told to them, as what. */
+/** Contracts of webhook endpoints and their deliveries. */
 
 import { z } from 'zod'
 import { publicId } from '../ids.ts'
-import { shortText } from '../text.ts'
+import { postFailures } from '../outbound.ts'
+import { isStorable, shortText } from '../text.ts'
 import { isoTime } from '../time.ts'
-import { cursor, isAnyKnown, limit, shownTime } from './conventions.ts'
+import { byId, cursor, isAnyKnown, limit, shownTime } from './conventions.ts'
 
 export const webhookTypes = [
   'message.created',
@@ -21,13 +22,27 @@ export const retrySchedule = [30, 60, 300, 1800, 7200, 21_600] as const
 
 export const deliveryStates = ['pending', 'succeeded', 'failed', 'cancelled'] as const
 
+/** For how long an old secret signs beside the new one where nothing else is asked for: a day, in seconds. */
+export const usualOverlap = 86_400
+
+/** How many a workspace may have. */
+export const maxWebhooks = 50
+
+/** How long deliveries are kept, in days. */
+export const deliveryDays = 30
+
 const url = z
   .url({ protocol: /^https?$/, message: 'must be an http or https address' })
-  .max(2000)
-  .refine((text) => {
-    const { username, password } = new URL(text)
-    return username === '' && password === ''
-  }, 'must not hold a user name or a password')
+  .max(2000, 'must have at most 2000 characters')
+  .refine(isStorable, 'must not contain NUL or broken Unicode')
+  .refine((text) => !holdsUser(text), 'must not hold a user name or a password')
+
+// What is no address at all has been refused already; it comes by here all the same.
+const holdsUser = (text: string): boolean => {
+  if (!URL.canParse(text)) return false
+  const { username, password } = new URL(text)
+  return username !== '' || password !== ''
+}
 
 const events = z
   .array(z.enum(webhookTypes))
@@ -76,7 +91,7 @@ export const rotateWebhook = z
       .int()
       .min(0)
       .max(7 * 86_400)
-      .default(86_400)
+      .default(usualOverlap)
       .describe('For how long the old secret signs beside the new one.'),
   })
   .nullish()
@@ -86,18 +101,38 @@ export const testWebhook = z.object({ event: z.enum(webhookTypes).optional() }).
 export const recoverWebhook = z.object({ since: isoTime })
 
 export const recovery = z
-  .object({ object: z.literal('webhook_recovery'), webhook_id: z.string(), since: shownTime })
+  .object({
+    object: z.literal('webhook_recovery'),
+    webhook_id: z.string(),
+    since: shownTime.describe('As it was asked, or from when on events are still known: what was before is not sent.'),
+  })
   .meta({ id: 'WebhookRecovery', description: 'What failed or was not sent since then is being sent again.' })
 
+/** Path parameters of a delivery. */
+export const byDelivery = byId.extend({ delivery_id: z.string().describe('The id of the delivery, `dlv_…`.') })
+
 export const listDeliveries = z.object({ status: z.enum(deliveryStates).optional(), cursor, limit })
+
+/**
+ * Why an attempt failed: there was no answer, for one of the reasons of `post`; it was no 2xx (`status`); it leads
+ * elsewhere (`redirect`); or it is not known (`lost`), since the process that sent it has ended.
+ */
+export const attemptFailures = [...postFailures, 'status', 'redirect', 'lost'] as const
+
+export type AttemptFailure = (typeof attemptFailures)[number]
 
 const attempt = z.object({
   at: shownTime,
   duration_ms: z.int(),
   status: z.int().nullable().describe('The HTTP status; null: there was no answer.'),
-  failure: z.string().nullable().describe('Why there was no answer, or `status` where it was not a 2xx.'),
+  failure: z
+    .enum(attemptFailures)
+    .nullable()
+    .describe(
+      'Why there was no answer; `status`: it was no 2xx; `redirect`: it leads elsewhere, which is not followed; `lost`: the attempt was broken off on our side and is made again.',
+    ),
   message: z.string().nullable(),
-  response: z.string().nullable().describe('The beginning of the answer’s body.'),
+  response: z.string().nullable().describe('The beginning of the answer’s body, at most 4 kB.'),
 })
 
 export const delivery = z
@@ -116,6 +151,8 @@ export const delivery = z
 
 export type Webhook = z.infer<typeof webhook>
 export type CreateWebhook = z.infer<typeof createWebhook>
+export type WebhookWithSecret = z.infer<typeof webhookWithSecret>
 export type UpdateWebhook = z.infer<typeof updateWebhook>
 export type ListDeliveries = z.infer<typeof listDeliveries>
+export type Recovery = z.infer<typeof recovery>
 export type Delivery = z.infer<typeof delivery>
