@@ -32,6 +32,7 @@ import { watchKeyChanges } from './server/key-changes.ts'
 import { createLogger } from './server/logger.ts'
 import { open } from './server/open.ts'
 import { createPost } from './server/outbound/post.ts'
+import { createRefusal } from './server/outbound/refusal.ts'
 import { type PusherApps, readPusherApps } from './server/pusher-apps.ts'
 import { createProbes, createServer, listenOn } from './server/server.ts'
 import { closeOnSignal } from './server/signals.ts'
@@ -114,6 +115,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
             pathPrefix: config.REALTIME_PATH_PREFIX,
           }),
           ai,
+          refusalOf: createRefusal({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE ?? [] }),
           pusherApp: app,
           operations,
           trustProxy: config.TRUST_PROXY,

@@ -8,6 +8,7 @@ import { createArrivals } from './domain/arrivals.ts'
 import type { Context } from './domain/context.ts'
 import { readHeads } from './domain/history.ts'
 import type { KeyCache } from './domain/key-cache.ts'
+import type { UrlRefusal } from './domain/webhooks.ts'
 import type { Addresses } from './faces/addresses.ts'
 import { apiDocsFace, describeApi } from './faces/api-docs/api-docs.ts'
 import { channelAuthFace } from './faces/channel-auth.ts'
@@ -26,6 +27,7 @@ export type ServerDeps = {
   perMinute: number
   addresses: Addresses
   ai: Ai | undefined
+  refusalOf: UrlRefusal
   pusherApp: { key: string; secret: string }
   operations: Operations
   trustProxy: string | undefined
@@ -34,7 +36,7 @@ export type ServerDeps = {
 
 /** Makes the REST part; it serves once it listens. */
 export const createServer = async (deps: ServerDeps): Promise<App> => {
-  const { keys, limiter, perMinute, addresses, ai, pusherApp, operations, trustProxy, logger } = deps
+  const { keys, limiter, perMinute, addresses, ai, refusalOf, pusherApp, operations, trustProxy, logger } = deps
   const arrivals = createArrivals({
     heads: (workspaces) => readHeads(deps.context.sql, workspaces),
     keys,
@@ -62,7 +64,8 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
   await app.register(apiDocsFace, { addresses })
   await app.register(probesFace, { operations })
   await app.register(pageFace, { operations, addresses })
-  await app.register(muroFace, { prefix: '/api/v1', context, keys, arrivals, limiter, perMinute, addresses, ai })
+  const muro = { context, keys, arrivals, limiter, perMinute, addresses, ai, refusalOf }
+  await app.register(muroFace, { prefix: '/api/v1', ...muro })
   await app.register(channelAuthFace, { prefix: '/api/v1/realtime/auth', context, keys, app: pusherApp })
   await app.register(siteChatFace, { prefix: '/api/v1/chat', context, limiter, limited: perMinute > 0, addresses })
   otherMethods()

@@ -319,8 +319,8 @@ create table users (
 );
 
 create table webhook_attempts (
+  id bigint not null generated always as identity,
   delivery_id bigint not null,
-  number integer not null,
   at timestamp(3) with time zone not null,
   duration_ms integer not null,
   status integer,
@@ -328,7 +328,7 @@ create table webhook_attempts (
   message text,
   response text,
   constraint webhook_attempts_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES webhook_deliveries(id) ON DELETE CASCADE,
-  constraint webhook_attempts_pkey PRIMARY KEY (delivery_id, number)
+  constraint webhook_attempts_pkey PRIMARY KEY (id)
 );
 
 create table webhook_deliveries (
@@ -347,7 +347,7 @@ create table webhook_deliveries (
   lease_until timestamp(3) with time zone,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
   constraint webhook_deliveries_check CHECK (((state = 'pending'::text) = (next_attempt_at IS NOT NULL))),
-  constraint webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id) ON DELETE CASCADE,
+  constraint webhook_deliveries_endpoint_id_fkey FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoints(id),
   constraint webhook_deliveries_event UNIQUE (endpoint_id, event_id),
   constraint webhook_deliveries_pkey PRIMARY KEY (id),
   constraint webhook_deliveries_public_id_key UNIQUE (public_id),
@@ -370,11 +370,18 @@ create table webhook_endpoints (
   disabled_at timestamp(3) with time zone,
   failing_since timestamp(3) with time zone,
   created_seq bigint not null,
+  enabled_seq bigint not null,
   recover_after bigint,
   recover_until bigint,
+  recover_since timestamp(3) with time zone,
   created_at timestamp(3) with time zone not null default clock_timestamp(),
   updated_at timestamp(3) with time zone not null default clock_timestamp(),
+  deleted_at timestamp(3) with time zone,
   constraint webhook_endpoints_check CHECK ((enabled = (disabled_reason IS NULL))),
+  constraint webhook_endpoints_check1 CHECK ((enabled = (disabled_at IS NULL))),
+  constraint webhook_endpoints_check2 CHECK (((deleted_at IS NULL) OR (NOT enabled))),
+  constraint webhook_endpoints_check3 CHECK (((old_secret IS NULL) = (old_secret_until IS NULL))),
+  constraint webhook_endpoints_check4 CHECK ((num_nulls(recover_after, recover_until, recover_since) = ANY (ARRAY[0, 3]))),
   constraint webhook_endpoints_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['manual'::text, 'gone'::text, 'failing'::text]))),
   constraint webhook_endpoints_events_check CHECK ((cardinality(events) > 0)),
   constraint webhook_endpoints_pkey PRIMARY KEY (id),
@@ -426,11 +433,14 @@ CREATE UNIQUE INDEX messages_client_id ON public.messages USING btree (conversat
 CREATE INDEX messages_search ON public.messages USING gin (workspace_id, folded(content) gin_trgm_ops) WITH (gin_pending_list_limit='32768') WHERE (sender_type = ANY (ARRAY['visitor'::text, 'agent'::text]));
 CREATE INDEX rule_runs_age ON public.rule_runs USING btree (at);
 CREATE INDEX summaries_due ON public.summaries USING btree (due_at) WHERE (due_at IS NOT NULL);
-CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING btree (created_at);
+CREATE INDEX webhook_attempts_delivery ON public.webhook_attempts USING btree (delivery_id, id);
+CREATE INDEX webhook_deliveries_again ON public.webhook_deliveries USING btree (endpoint_id, next_attempt_at) WHERE ((state = 'pending'::text) AND (attempts > 0));
 CREATE INDEX webhook_deliveries_conversation ON public.webhook_deliveries USING btree (conversation_id) WHERE (conversation_id IS NOT NULL);
-CREATE INDEX webhook_deliveries_due ON public.webhook_deliveries USING btree (next_attempt_at) WHERE (state = 'pending'::text);
-CREATE INDEX webhook_deliveries_first ON public.webhook_deliveries USING btree (endpoint_id, conversation_id, event_seq) WHERE ((state = 'pending'::text) AND (attempts = 0));
-CREATE INDEX webhook_deliveries_of_endpoint ON public.webhook_deliveries USING btree (endpoint_id, id DESC);
+CREATE INDEX webhook_deliveries_first ON public.webhook_deliveries USING btree (endpoint_id, event_seq NULLS FIRST) WHERE ((state = 'pending'::text) AND (attempts = 0));
+CREATE INDEX webhook_deliveries_of_endpoint ON public.webhook_deliveries USING btree (endpoint_id, id);
+CREATE INDEX webhook_deliveries_untold ON public.webhook_deliveries USING btree (endpoint_id, id) WHERE (state <> 'succeeded'::text);
+CREATE INDEX webhook_endpoints_deleted ON public.webhook_endpoints USING btree (id) WHERE (deleted_at IS NOT NULL);
+CREATE INDEX webhook_endpoints_recovering ON public.webhook_endpoints USING btree (id) WHERE (recover_after IS NOT NULL);
 CREATE INDEX webhook_endpoints_workspace ON public.webhook_endpoints USING btree (workspace_id, id);
 
 CREATE OR REPLACE FUNCTION public.folded(text)

@@ -135,22 +135,34 @@ create table webhook_endpoints (
   enabled boolean not null default true,
   disabled_reason text check (disabled_reason in ('manual', 'gone', 'failing')),
   disabled_at timestamptz(3),
+  -- Every attempt since then has failed.
   failing_since timestamptz(3),
-  -- Events before it are not its.
+  -- The head of the log when it was made, and when it was enabled last: events up to the one are not its, events up to
+  -- the other it is told only when it asks for them.
   created_seq bigint not null,
-  -- What is sent again: the events after one number, up to another.
+  enabled_seq bigint not null,
+  -- What is sent again: the events after one number, up to another, that are not older than that time.
   recover_after bigint,
   recover_until bigint,
+  recover_since timestamptz(3),
   created_at timestamptz(3) not null default clock_timestamp(),
   updated_at timestamptz(3) not null default clock_timestamp(),
-  check (enabled = (disabled_reason is null))
+  -- It is gone for everyone: its deliveries are removed bit by bit, and then it is.
+  deleted_at timestamptz(3),
+  check (enabled = (disabled_reason is null)),
+  check (enabled = (disabled_at is null)),
+  check (deleted_at is null or not enabled),
+  check ((old_secret is null) = (old_secret_until is null)),
+  check (num_nulls(recover_after, recover_until, recover_since) in (0, 3))
 );
 create index webhook_endpoints_workspace on webhook_endpoints (workspace_id, id);
+create index webhook_endpoints_recovering on webhook_endpoints (id) where recover_after is not null;
+create index webhook_endpoints_deleted on webhook_endpoints (id) where deleted_at is not null;
 
 create table webhook_deliveries (
   id bigint generated always as identity primary key,
   public_id text not null unique,
-  endpoint_id bigint not null references webhook_endpoints on delete cascade,
+  endpoint_id bigint not null references webhook_endpoints,
   event_id text not null,
   event_type text not null,
   -- Null for a test.
@@ -159,34 +171,38 @@ create table webhook_deliveries (
   -- Exactly what is sent; null where it must not be told any more.
   body text,
   state text not null default 'pending' check (state in ('pending', 'succeeded', 'failed', 'cancelled')),
-  -- How often it was tried in all, and since it was queued for the last time.
+  -- How many attempts have ended, in all and since it was queued for the last time.
   attempts integer not null default 0,
   tries integer not null default 0,
   next_attempt_at timestamptz(3) default clock_timestamp(),
+  -- Until then an attempt is under way, and whoever makes it is the one who holds this very time. In no index, so that
+  -- taking a delivery is a small write.
   lease_until timestamptz(3),
   created_at timestamptz(3) not null default clock_timestamp(),
   constraint webhook_deliveries_event unique (endpoint_id, event_id),
   check ((state = 'pending') = (next_attempt_at is not null))
-);
-create index webhook_deliveries_due on webhook_deliveries (next_attempt_at) where state = 'pending';
-create index webhook_deliveries_of_endpoint on webhook_deliveries (endpoint_id, id desc);
--- What a first attempt waits for.
-create index webhook_deliveries_first on webhook_deliveries (endpoint_id, conversation_id, event_seq)
+) with (fillfactor = 70);
+create index webhook_deliveries_of_endpoint on webhook_deliveries (endpoint_id, id);
+-- The few that a list of those that failed would else be searched for.
+create index webhook_deliveries_untold on webhook_deliveries (endpoint_id, id) where state <> 'succeeded';
+-- What is to be sent: first attempts in the order of events, later ones when they are due.
+create index webhook_deliveries_first on webhook_deliveries (endpoint_id, event_seq nulls first)
   where state = 'pending' and attempts = 0;
+create index webhook_deliveries_again on webhook_deliveries (endpoint_id, next_attempt_at)
+  where state = 'pending' and attempts > 0;
 create index webhook_deliveries_conversation on webhook_deliveries (conversation_id) where conversation_id is not null;
-create index webhook_deliveries_age on webhook_deliveries (created_at);
 
 create table webhook_attempts (
+  id bigint generated always as identity primary key,
   delivery_id bigint not null references webhook_deliveries on delete cascade,
-  number integer not null,
   at timestamptz(3) not null,
   duration_ms integer not null,
   status integer,
   failure text,
   message text,
-  response text,
-  primary key (delivery_id, number)
+  response text
 );
+create index webhook_attempts_delivery on webhook_attempts (delivery_id, id);
 
 -- Work of several steps: its claim says until when it is taken to be running, and whose it is.
 alter table idempotency_keys add column running_until timestamptz(3), add column runner uuid;

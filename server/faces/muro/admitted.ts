@@ -5,6 +5,7 @@ import { HubbubError } from '../../../schema/errors.ts'
 import type { KeyScope } from '../../../schema/ids.ts'
 import type { Ai } from '../../ai/ai.ts'
 import type { AgentScope, Context } from '../../domain/context.ts'
+import type { UrlRefusal } from '../../domain/webhooks.ts'
 import type { Addresses } from '../addresses.ts'
 
 declare module 'fastify' {
@@ -19,7 +20,7 @@ declare module 'fastify' {
 }
 
 /** What the routes need; `ai` is undefined where it is off. */
-export type MuroRouteDeps = { context: Context; addresses: Addresses; ai: Ai | undefined }
+export type MuroRouteDeps = { context: Context; addresses: Addresses; ai: Ai | undefined; refusalOf: UrlRefusal }
 
 /** Returns the agent that a request of this face was admitted for. */
 export const admitted = ({ agent }: FastifyRequest): AgentScope => {

@@ -29,8 +29,8 @@ export type MuroDeps = MuroRouteDeps & { keys: KeyCache; arrivals: Arrivals; lim
 export const muroFace: FastifyPluginAsyncZod<MuroDeps> = async (face, deps) => {
   face.decorateRequest('agent', null)
   face.addHook('onRequest', admit(deps))
-  const { context, addresses, ai, keys, arrivals } = deps
-  const route = { context, addresses, ai }
+  const { context, addresses, ai, refusalOf, keys, arrivals } = deps
+  const route = { context, addresses, ai, refusalOf }
   await face.register(conversationRoutes, route)
   await face.register(summaryRoutes, route)
   await face.register(messageRoutes, route)
