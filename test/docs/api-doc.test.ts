@@ -1,0 +1,43 @@
+/** The commands of docs/api.md, run in their order in one shell. */
+
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startAi } from '../support/ai.ts'
+import { type Api, startApi } from '../support/api.ts'
+import type { Tenant } from '../support/tenant.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+let ai: Awaited<ReturnType<typeof startAi>>
+let api: Api
+let tenant: Tenant
+beforeAll(async () => {
+  ai = await startAi()
+  api = await startApi({ ...ai.env, RATE_LIMIT_PER_MINUTE: '120' })
+  tenant = await api.makeTenant()
+})
+afterAll(async () => {
+  await api.close()
+  await ai.stop()
+})
+
+test('every command runs as it stands', async () => {
+  const page = await readFile(join(root, 'docs/api.md'), 'utf8')
+  const [given = '', ...blocks] = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) => block)
+  expect(given.split('\n').map((line) => line.split('=')[0])).toEqual(['API', 'KEY', 'SITE', ''])
+  const directory = await mkdtemp(join(tmpdir(), 'hubbub-doc-'))
+  const script = `set -euo pipefail\ncurl() { "${process.execPath}" "${join(root, 'test/docs/curl.mjs')}" "$@"; }\n${blocks.join('\n')}`
+  const run = promisify(execFile)('bash', ['-c', script], {
+    cwd: directory,
+    env: { PATH: process.env.PATH, API: `${api.url}/api/v1`, KEY: tenant.apiKey, SITE: tenant.site.site_key },
+  })
+  const { stdout } = await run.finally(() => rm(directory, { recursive: true, force: true }))
+  expect(stdout).toContain('"object":"webhook"')
+  expect(stdout).toContain('Pro, 9 a month')
+  expect(blocks.join('').match(/curl /g)?.length).toBeGreaterThan(30)
+})
