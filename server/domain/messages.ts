@@ -89,7 +89,7 @@ const append = async (
 
 /**
  * Returns a conversation's messages in order: after a position, a message or a time; and where the next page begins.
- * `newest` takes the last `limit` of them instead of the first.
+ * `newest` takes the last `limit` of them instead of the first, and the next page begins `before` them.
  */
 export const listMessages = async (
   { sql }: Context,
@@ -97,6 +97,7 @@ export const listMessages = async (
   conversation: string,
   from: {
     position: number
+    before?: number | undefined
     limit: number
     since?: string | undefined
     after?: string | undefined
@@ -104,7 +105,7 @@ export const listMessages = async (
     newest?: boolean
   },
 ): Promise<{ messages: SentMessage[]; next: number | null }> => {
-  const { position, limit, since, after, heardByVisitor = false, newest = false } = from
+  const { position, before, limit, since, after, heardByVisitor = false, newest = false } = from
   const found = await findConversation(sql, reach, conversation)
   const start = Math.max(
     position,
@@ -114,12 +115,14 @@ export const listMessages = async (
   const rows = await readMessages(
     sql,
     sql`m.conversation_id = ${found.id} and m.conversation_seq > ${start}
+        ${before === undefined ? sql`` : sql`and m.conversation_seq < ${before}`}
         ${heardByVisitor ? sql`and m.sender_type in ('visitor', 'agent')` : sql``}`,
     { limit: limit + 1, newestFirst: newest },
   )
   const messages = rows.slice(0, limit)
+  const last = messages.at(-1)
   if (newest) messages.reverse()
-  return { messages, next: rows.length > limit ? (messages.at(-1)?.conversation_seq ?? null) : null }
+  return { messages, next: rows.length > limit ? (last?.conversation_seq ?? null) : null }
 }
 
 const positionOf = async (sql: Sql, conversationId: number, message: string) => {
