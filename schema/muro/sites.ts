@@ -51,7 +51,7 @@ const settings = z.object({
   auto_reply: shortText(1000).nullable(),
   color: z
     .string()
-    .regex(/^#[0-9a-f]{6}$/i, 'must look like #1a2b3c')
+    .regex(/^#[0-9a-fA-F]{6}$/, 'must look like #1a2b3c')
     .nullable(),
   position: z.enum(widgetPositions),
   size: z.enum(widgetSizes),

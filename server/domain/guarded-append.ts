@@ -2,6 +2,7 @@
 
 import { HubbubError } from '../../schema/errors.ts'
 import type { Attached } from '../../schema/muro/attachments.ts'
+import { presentMessage } from '../../schema/muro/presenters.ts'
 import type { Tx } from '../db/sql.ts'
 import { appendMessage, appendWithFiles, type MessageDraft } from './append.ts'
 import { lockUnsentFiles } from './attachments.ts'
@@ -76,6 +77,6 @@ const refuseIfNewer = async (tx: Tx, conversationId: number, expectedSeq: number
   if (newer.length === 0) return
   throw new HubbubError('newer_messages', 'There are newer messages in this conversation than you have seen.', {
     param: 'expected_seq',
-    details: { messages: newer.map(({ author: _, ...message }) => ({ object: 'message', ...message })) },
+    details: { messages: newer.map(presentMessage) },
   })
 }

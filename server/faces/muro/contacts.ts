@@ -3,10 +3,10 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import * as contracts from '../../../schema/muro/contacts.ts'
 import { answers, byId, deleted, listOf } from '../../../schema/muro/conventions.ts'
+import { presentContact } from '../../../schema/muro/presenters.ts'
 import { lookUpContact } from '../../domain/contact-sessions.ts'
 import { createContact, listContacts, readContact, updateContact } from '../../domain/contacts.ts'
 import { deleteContact } from '../../domain/deletion.ts'
-import type { ContactFacts } from '../../domain/facts.ts'
 import { mergeContacts } from '../../domain/merges.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
 import { admitted, type MuroRouteDeps, presentList } from './admitted.ts'
@@ -149,6 +149,3 @@ export const contactRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
     },
   )
 }
-
-/** Shows a contact. */
-export const presentContact = <T extends ContactFacts>(facts: T) => ({ object: 'contact' as const, ...facts })

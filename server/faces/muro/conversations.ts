@@ -3,13 +3,12 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { errorCodes } from '../../../schema/errors.ts'
 import { typingExpiresIn } from '../../../schema/events.ts'
-import { shownStatus } from '../../../schema/ids.ts'
 import { answers, byId, deleted, listOf } from '../../../schema/muro/conventions.ts'
 import * as contracts from '../../../schema/muro/conversations.ts'
+import { presentConversation } from '../../../schema/muro/presenters.ts'
 import { type BulkOutcome, changeConversations } from '../../domain/bulk.ts'
 import { openConversation, readConversation } from '../../domain/conversations.ts'
 import { deleteConversation } from '../../domain/deletion.ts'
-import type { ConversationFacts } from '../../domain/facts.ts'
 import { listConversations } from '../../domain/inbox.ts'
 import { updateConversation } from '../../domain/triage.ts'
 import { showTyping } from '../../domain/typing.ts'
@@ -154,15 +153,6 @@ export const conversationRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (a
     },
   )
 }
-
-/** Shows a conversation. */
-export const presentConversation = <T extends ConversationFacts>({ id, state, ...facts }: T) => ({
-  object: 'conversation' as const,
-  id,
-  status: shownStatus(state),
-  state,
-  ...facts,
-})
 
 const presentBulk = (action: contracts.BulkUpdate['action'], outcomes: BulkOutcome[]): contracts.BulkResult => {
   const succeeded = outcomes.filter(({ refusal }) => refusal === null).length

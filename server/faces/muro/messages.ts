@@ -3,8 +3,8 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { answers, byId, listOf } from '../../../schema/muro/conventions.ts'
 import * as contracts from '../../../schema/muro/messages.ts'
+import { presentMessage } from '../../../schema/muro/presenters.ts'
 import { listMessages, sendMessage } from '../../domain/messages.ts'
-import type { SentMessage } from '../../domain/sent-messages.ts'
 import { readCursor, writeCursor } from '../../domain/walks.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
 import { admitted, type MuroRouteDeps, presentList } from './admitted.ts'
@@ -31,7 +31,10 @@ export const messageRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
       const position = cursor === undefined ? 0 : readCursor(list, cursor).position
       const from = { position, limit, since, after }
       const { messages, next } = await listMessages(context, admitted(request), request.params.id, from)
-      return presentList(messages.map(present), next === null ? null : writeCursor({ list, head: 0, position: next }))
+      return presentList(
+        messages.map(presentMessage),
+        next === null ? null : writeCursor({ list, head: 0, position: next }),
+      )
     },
   )
 
@@ -51,9 +54,7 @@ export const messageRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
       const agent = admitted(request)
       const claim = claimOf(request, agent.key.publicId)
       const sent = await sendMessage(context, agent, request.params.id, request.body, claim)
-      return reply.code(201).send(present(answerOf(sent, reply)))
+      return reply.code(201).send(presentMessage(answerOf(sent, reply)))
     },
   )
 }
-
-const present = ({ author: _, ...facts }: SentMessage) => ({ object: 'message' as const, ...facts })

@@ -2,8 +2,9 @@
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { answers, byId, listOf } from '../../../schema/muro/conventions.ts'
+import { presentSite } from '../../../schema/muro/presenters.ts'
 import * as contracts from '../../../schema/muro/sites.ts'
-import { addSite, listSites, readSite, type SiteFacts, updateSite } from '../../domain/sites.ts'
+import { addSite, listSites, readSite, updateSite } from '../../domain/sites.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
 import { admitted, type MuroRouteDeps, presentList } from './admitted.ts'
 
@@ -24,7 +25,7 @@ export const siteRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
     },
     async (request) => {
       const { data, nextCursor } = await listSites(context, admitted(request), request.query)
-      return presentList(data.map(present), nextCursor)
+      return presentList(data.map(presentSite), nextCursor)
     },
   )
 
@@ -42,7 +43,7 @@ export const siteRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
     async (request, reply) => {
       const agent = admitted(request)
       const added = await addSite(context, agent, request.body, claimOf(request, agent.key.publicId))
-      return reply.code(201).send(present(answerOf(added, reply)))
+      return reply.code(201).send(presentSite(answerOf(added, reply)))
     },
   )
 
@@ -58,7 +59,7 @@ export const siteRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
         response: answers({ 200: contracts.site }, 'not_found'),
       },
     },
-    async (request) => present(await readSite(context, admitted(request), request.params.id)),
+    async (request) => presentSite(await readSite(context, admitted(request), request.params.id)),
   )
 
   app.patch(
@@ -74,8 +75,6 @@ export const siteRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
         response: answers({ 200: contracts.site }, 'not_found'),
       },
     },
-    async (request) => present(await updateSite(context, admitted(request), request.params.id, request.body)),
+    async (request) => presentSite(await updateSite(context, admitted(request), request.params.id, request.body)),
   )
 }
-
-const present = (facts: SiteFacts) => ({ object: 'site' as const, ...facts })

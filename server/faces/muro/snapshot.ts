@@ -2,12 +2,11 @@
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { answers } from '../../../schema/muro/conventions.ts'
+import { presentContact, presentConversation } from '../../../schema/muro/presenters.ts'
 import { snapshot, snapshotQuery } from '../../../schema/sync.ts'
 import { readSnapshot } from '../../domain/snapshot.ts'
 import { writeSyncCursor } from '../../domain/sync-cursors.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
-import { presentContact } from './contacts.ts'
-import { presentConversation } from './conversations.ts'
 
 export const snapshotRoutes: FastifyPluginAsyncZod<Pick<MuroRouteDeps, 'context'>> = async (app, { context }) => {
   app.get(

@@ -2,8 +2,9 @@
 
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { answers, byId } from '../../../schema/muro/conventions.ts'
+import { presentSummary } from '../../../schema/muro/presenters.ts'
 import * as contracts from '../../../schema/muro/summaries.ts'
-import { readSummary, type SummaryFacts, summarizeConversation } from '../../domain/summaries.ts'
+import { readSummary, summarizeConversation } from '../../domain/summaries.ts'
 import { answerOf, claimOf } from '../../http/claims.ts'
 import { waitOutside } from '../../http/deadline.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
@@ -23,7 +24,7 @@ export const summaryRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
         response: answers({ 200: contracts.summary }, 'not_found'),
       },
     },
-    async (request) => present(await readSummary(context, admitted(request), request.params.id)),
+    async (request) => presentSummary(await readSummary(context, admitted(request), request.params.id)),
   )
 
   app.post(
@@ -48,9 +49,7 @@ export const summaryRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
       }
       const claim = claimOf(request, agent.key.publicId)
       const settled = await summarizeConversation(context, agent, patient, request.params.id, claim)
-      return present(answerOf(settled, reply))
+      return presentSummary(answerOf(settled, reply))
     },
   )
 }
-
-const present = (facts: SummaryFacts) => ({ object: 'summary' as const, ...facts })
