@@ -17,8 +17,8 @@ import { answerBrokenRequest } from './broken-requests.ts'
 import { setDeadlines } from './deadline.ts'
 import { toHubbubError } from './errors.ts'
 
-/** How a face shows an error. */
-export type RenderError = (error: HubbubError) => unknown
+/** How a face shows an error; the request is absent where none could be read. */
+export type RenderError = (error: HubbubError, request?: FastifyRequest) => unknown
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -58,7 +58,7 @@ export const createApp = ({
     const [, render] = renderers.find(([prefix]) => request.url.startsWith(prefix)) ?? renderers[0] ?? []
     // What broke before the first hook has no headers yet.
     if (!reply.hasHeader('X-Request-Id')) reply.headers(commonHeaders(request))
-    return reply.code(error.status).send(render?.(error))
+    return reply.code(error.status).send(render?.(error, request))
   }
 
   const app = Fastify({

@@ -19,6 +19,24 @@ export const agentOf = async (keys: KeyCache, request: FastifyRequest): Promise<
   return found.scope
 }
 
+/**
+ * Returns the scope of the API key of a request, and counts the request: on the key, or on the address where the key
+ * opens nothing. All that a key asks is counted together, whatever face it asks.
+ */
+export const admitAgent = async (
+  { keys, limiter, perMinute }: { keys: KeyCache; limiter: Limiter; perMinute: number },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<AgentScope> => {
+  const agent = await agentOf(keys, request).catch(async (refusal: unknown) => {
+    // Where the database is away nobody knows whether the key is good.
+    if (refusal instanceof HubbubError) await countRequest(limiter, reply, `address ${request.ip}`, perMinute)
+    throw refusal
+  })
+  await countRequest(limiter, reply, agent.key.publicId, perMinute)
+  return agent
+}
+
 /** Refuses a key that lacks a scope. */
 export const requireScope = (agent: AgentScope, scope: KeyScope): void => {
   if (!agent.key.scopes.includes(scope)) {

@@ -2,10 +2,9 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
-import { HubbubError } from '../../../schema/errors.ts'
 import type { Arrivals } from '../../domain/arrivals.ts'
 import type { KeyCache } from '../../domain/key-cache.ts'
-import { agentOf, countRequest, requireScope } from '../../http/authenticate.ts'
+import { admitAgent, requireScope } from '../../http/authenticate.ts'
 import type { Limiter } from '../../http/limiter.ts'
 import type { MuroRouteDeps } from './admitted.ts'
 import { attachmentRoutes } from './attachments.ts'
@@ -46,15 +45,8 @@ export const muroFace: FastifyPluginAsyncZod<MuroDeps> = async (face, deps) => {
   await face.register(syncRoutes, { context, keys, arrivals })
 }
 
-const admit =
-  ({ keys, limiter, perMinute }: MuroDeps) =>
-  async (request: FastifyRequest, reply: FastifyReply) => {
-    const agent = await agentOf(keys, request).catch(async (refusal: unknown) => {
-      // Where the database is away nobody knows whether the key is good.
-      if (refusal instanceof HubbubError) await countRequest(limiter, reply, `address ${request.ip}`, perMinute)
-      throw refusal
-    })
-    await countRequest(limiter, reply, agent.key.publicId, perMinute)
-    requireScope(agent, request.routeOptions.config.scope ?? 'write')
-    request.agent = agent
-  }
+const admit = (access: MuroDeps) => async (request: FastifyRequest, reply: FastifyReply) => {
+  const agent = await admitAgent(access, request, reply)
+  requireScope(agent, request.routeOptions.config.scope ?? 'write')
+  request.agent = agent
+}
