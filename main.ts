@@ -117,6 +117,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
           ai,
           refusalOf: createRefusal({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE ?? [] }),
           pusherApp: app,
+          origins: [config.PUBLIC_URL, ...(config.MCP_ALLOWED_ORIGINS ?? [])].filter((one) => one !== undefined),
           operations,
           trustProxy: config.TRUST_PROXY,
           logger,

@@ -79,7 +79,16 @@ const environment = z.object({
   MCP_ALLOWED_ORIGINS: z
     .string()
     .transform((text) => text.split(',').map((origin) => origin.trim()))
-    .pipe(z.array(z.string().regex(/^https?:\/\/[^/]+$/, 'must be origins such as https://example.com')))
+    .pipe(
+      z.array(
+        z
+          .string()
+          .refine(
+            (origin) => /^https?:\/\/[^/]+$/.test(origin) && URL.canParse(origin),
+            'must be origins such as https://example.com',
+          ),
+      ),
+    )
     .optional(),
   EVENT_RETENTION_DAYS: whole(1, 36_500).default(7),
   DRAIN_SECONDS: whole(0, 3600).default(10),

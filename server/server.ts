@@ -12,6 +12,9 @@ import type { UrlRefusal } from './domain/webhooks.ts'
 import type { Addresses } from './faces/addresses.ts'
 import { apiDocsFace, describeApi } from './faces/api-docs/api-docs.ts'
 import { channelAuthFace } from './faces/channel-auth.ts'
+import { renderMcpError } from './faces/mcp/errors.ts'
+import { mcpFace } from './faces/mcp/mcp.ts'
+import { toolServers } from './faces/mcp/tool-server.ts'
 import { renderMuroError } from './faces/muro/errors.ts'
 import { muroFace } from './faces/muro/muro.ts'
 import { renderSiteChatError, siteChatFace } from './faces/site-chat.ts'
@@ -29,6 +32,8 @@ export type ServerDeps = {
   ai: Ai | undefined
   refusalOf: UrlRefusal
   pusherApp: { key: string; secret: string }
+  /** Origins of web pages that may call the MCP face. */
+  origins: readonly string[]
   operations: Operations
   trustProxy: string | undefined
   logger: FastifyBaseLogger
@@ -36,7 +41,8 @@ export type ServerDeps = {
 
 /** Makes the REST part; it serves once it listens. */
 export const createServer = async (deps: ServerDeps): Promise<App> => {
-  const { keys, limiter, perMinute, addresses, ai, refusalOf, pusherApp, operations, trustProxy, logger } = deps
+  const { keys, limiter, perMinute, addresses, ai, refusalOf, pusherApp, origins, operations, trustProxy, logger } =
+    deps
   const arrivals = createArrivals({
     heads: (workspaces) => readHeads(deps.context.sql, workspaces),
     keys,
@@ -56,6 +62,7 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
     use: operations.use,
     renderers: [
       ['/api/v1/chat', renderSiteChatError],
+      ['/api/mcp', renderMcpError],
       ['/', renderMuroError],
     ],
   })
@@ -68,6 +75,8 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
   await app.register(muroFace, { prefix: '/api/v1', ...muro })
   await app.register(channelAuthFace, { prefix: '/api/v1/realtime/auth', context, keys, app: pusherApp })
   await app.register(siteChatFace, { prefix: '/api/v1/chat', context, limiter, limited: perMinute > 0, addresses })
+  const serverFor = toolServers({ context, ai, logger })
+  await app.register(mcpFace, { prefix: '/api/mcp', keys, limiter, perMinute, origins, serverFor })
   otherMethods()
   return app
 }

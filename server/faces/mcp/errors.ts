@@ -1,0 +1,44 @@
+/** Errors of HTTP as the MCP face shows them: an error of JSON-RPC beside the status. */
+
+import { type ErrorCode, errorCodes, type HubbubError } from '../../../schema/errors.ts'
+import type { RenderError } from '../../http/app.ts'
+
+/**
+ * Shows an error as JSON-RPC does, under the id of its request where that is known. `data` is what the REST API says:
+ * its type and code. The number is JSON-RPC's where it has one for this, else the HTTP status: the numbers from -32000
+ * down are not for new programs.
+ */
+export const renderMcpError: RenderError = (error, request) => ({
+  jsonrpc: '2.0',
+  id: idOf(request?.body),
+  error: {
+    code: numbers[error.code] ?? error.status,
+    message: error.message,
+    data: { type: errorCodes[error.code].type, code: error.code },
+  },
+})
+
+/** Shows an error as the result of a tool: the text that the REST API would answer. */
+export const renderToolError = ({ code, message, param, details }: HubbubError): string =>
+  JSON.stringify({
+    error: { type: errorCodes[code].type, message, code, ...(param === undefined ? {} : { param }), ...details },
+  })
+
+export const parseError = -32700
+export const invalidRequest = -32600
+const internalError = -32603
+
+const numbers: Partial<Record<ErrorCode, number>> = {
+  invalid: invalidRequest,
+  not_found: invalidRequest,
+  method_not_allowed: invalidRequest,
+  too_large: invalidRequest,
+  unsupported_media_type: invalidRequest,
+  internal: internalError,
+  unavailable: internalError,
+}
+
+const idOf = (body: unknown): string | number | null => {
+  if (typeof body !== 'object' || body === null || !('id' in body)) return null
+  return typeof body.id === 'string' || typeof body.id === 'number' ? body.id : null
+}
