@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type ErrorCode, errorCodes } from './errors.ts'
 import { type Attached, attached, attachmentIds } from './muro/attachments.ts'
 import { shownTime } from './muro/conventions.ts'
+import { realtimeAddress } from './muro/realtime.ts'
 import { site } from './muro/sites.ts'
 import { isStorable } from './text.ts'
 import { isoTime } from './time.ts'
@@ -32,16 +33,7 @@ export const siteChatErrors = {
 export const siteConfig = site
   .pick({ greeting: true, color: true, position: true, size: true, language: true, agent_name: true })
   .extend({
-    realtime: z
-      .object({
-        key: z.string(),
-        host: z.string(),
-        port: z.int(),
-        forceTLS: z.boolean(),
-        wsPath: z.string().optional(),
-        auth_endpoint: z.string(),
-      })
-      .describe('For the constructor of pusher-js.'),
+    realtime: realtimeAddress.extend({ auth_endpoint: z.string() }).describe('For the constructor of pusher-js.'),
   })
   .meta({ id: 'SiteConfig' })
 

@@ -2,22 +2,22 @@
 
 import { z } from 'zod'
 
+/** How pusher-js connects. */
+export const realtimeAddress = z.object({
+  key: z.string(),
+  host: z.string(),
+  port: z.int(),
+  forceTLS: z.boolean(),
+  wsPath: z.string().optional(),
+})
+
 const channel = z.string()
 
 export const realtime = z
   .object({
     object: z.literal('realtime'),
     enabled: z.boolean(),
-    config: z
-      .object({
-        key: z.string(),
-        host: z.string(),
-        port: z.int(),
-        forceTLS: z.boolean(),
-        wsPath: z.string().optional(),
-        cluster: z.literal(''),
-      })
-      .describe('For the constructor of pusher-js.'),
+    config: realtimeAddress.extend({ cluster: z.literal('') }).describe('For the constructor of pusher-js.'),
     auth_endpoint: z.string(),
     channels: z
       .object({

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import type { LoggedEvent, LoggedEventType } from '../events.ts'
+import { webhookFacts } from './webhook-bodies.ts'
 import type { WebhookType } from './webhooks.ts'
 
 /** An event as webhooks tell it. `data` holds what the API documents, in that order, and what was added behind. */
@@ -12,9 +13,13 @@ export type WebhookEvent = { type: WebhookType; data: Record<string, unknown> }
  * or a system line. What the log does not say any more, of a conversation that was deleted, is not told either.
  */
 export const toWebhookEvent = (event: LoggedEvent): WebhookEvent | undefined => {
-  const { type, name, payload } = tellings[event.type] ?? {}
-  const parsed = payload?.safeParse(event.payload)
-  if (!type || !name || !parsed?.success) return undefined
+  const { type, isTold } = tellings[event.type] ?? {}
+  const { changed } = changes.parse(event.payload)
+  if (!type || (isTold && !isTold(changed))) return undefined
+  const { name, facts } = webhookFacts[type]
+  // Parsing leaves out what is for the sockets only, and puts the rest into the documented order.
+  const parsed = facts.safeParse(event.payload)
+  if (!parsed.success) return undefined
   const { seq, conversation_seq } = event
   const numbers = conversation_seq === null ? { seq } : { seq, conversation_seq }
   return { type, data: { [name]: { ...parsed.data, ...numbers } } }
@@ -29,56 +34,20 @@ export const webhookBody = (
 /** Returns an event that did not happen, for trying a receiver out. */
 export const sampleEvent = (type: WebhookType, at: string): WebhookEvent => ({ type, data: samples[type](at) })
 
-// Parsing by contract leaves out what is for the sockets only, and puts the rest into the documented order.
-const message = z.object({
-  id: z.string(),
-  conversation_id: z.string(),
-  sender_type: z.enum(['visitor', 'agent']),
-  sender_id: z.string().nullable(),
-  content: z.string(),
-  created_at: z.string(),
-  attachments: z.array(z.unknown()),
-  client_id: z.string().optional(),
-})
+const changes = z.object({ changed: z.array(z.string()).catch([]) })
 
-const opened = z.object({ id: z.string(), website_id: z.string(), visitor_id: z.string(), created_at: z.string() })
-
-const closed = z
-  .object({
-    id: z.string(),
-    status: z.literal('closed'),
-    tags: z.array(z.string()),
-    unread_count: z.int(),
-    assigned_user_id: z.string().nullable(),
-    last_message_at: z.string().nullable(),
-    changed: z.array(z.string()).refine((changed) => changed.includes('status')),
-  })
-  .transform(({ changed: _, ...facts }) => facts)
-
-const identified = z
-  .object({
-    id: z.string(),
-    email: z.string(),
-    name: z.string().nullable(),
-    changed: z.array(z.string()).refine((changed) => changed.includes('email') || changed.includes('created')),
-  })
-  .transform(({ changed: _, ...facts }) => facts)
-
-const disabled = z.object({
-  id: z.string(),
-  url: z.string(),
-  reason: z.enum(['gone', 'failing']),
-  disabled_at: z.string(),
-})
-
+/** Which webhook an event of the log is, and for which changes; what does not fit its contract is none. */
 const tellings: Partial<
-  Record<LoggedEventType, { type: WebhookType; name: string; payload: z.ZodType<Record<string, unknown>> }>
+  Record<LoggedEventType, { type: WebhookType; isTold?: (changed: readonly string[]) => boolean }>
 > = {
-  'message.new': { type: 'message.created', name: 'message', payload: message },
-  'conversation.opened': { type: 'conversation.opened', name: 'conversation', payload: opened },
-  'conversation.update': { type: 'conversation.closed', name: 'conversation', payload: closed },
-  'contact.update': { type: 'visitor.identified', name: 'visitor', payload: identified },
-  'webhook.disabled': { type: 'webhook.disabled', name: 'webhook', payload: disabled },
+  'message.new': { type: 'message.created' },
+  'conversation.opened': { type: 'conversation.opened' },
+  'conversation.update': { type: 'conversation.closed', isTold: (changed) => changed.includes('status') },
+  'contact.update': {
+    type: 'visitor.identified',
+    isTold: (changed) => changed.includes('email') || changed.includes('created'),
+  },
+  'webhook.disabled': { type: 'webhook.disabled' },
 }
 
 const samples: Record<WebhookType, (at: string) => WebhookEvent['data']> = {
