@@ -18,7 +18,7 @@ export const startLines = (
   { isOrdered }: { isOrdered: boolean },
 ): string => {
   const lines = [
-    ...(api ? [`  REST API    ${api}/api/v1`] : []),
+    ...(api ? [`  REST API    ${api}/api/v1`, `  Docs        ${api}/docs`, `  MCP         ${api}/api/mcp`] : []),
     ...(realtime ? [`  Realtime    ${realtime}`] : []),
     ...(probes ? [`  Worker      ${probes}/ready`] : []),
     `  Pusher app  id ${appId}, key ${appKey}`,

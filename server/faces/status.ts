@@ -44,6 +44,8 @@ export const pageFace: FastifyPluginAsyncZod<{ operations: Operations; addresses
           status: bus === 'up' ? state : `${state}; the bus (Redis) is away, so events come up to a second late`,
           rows: [
             ['REST API', `${api}/api/v1`],
+            ['Its description', `${api}/docs, ${api}/api/v1/openapi.json`],
+            ['MCP', `${api}/api/mcp`],
             ['Channel authorizer', `${api}/api/v1/realtime/auth`],
             ['Realtime (Pusher protocol)', `${forceTLS ? 'wss' : 'ws'}://${host}:${port}${wsPath}/app/${key}`],
             ['Health', `${api}/up, ${api}/ready, ${api}/metrics`],
