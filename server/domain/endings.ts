@@ -73,10 +73,14 @@ export const eraseContactTold = async (
   )
 }
 
-/** Ends rows `d` of deliveries: none keeps what it told, and those that wait are not sent. */
+/** Ends rows `d` of deliveries: none keeps what it told, nor what was answered to it, and those that wait are not sent. */
 export const eraseDeliveries = async (tx: Tx, which: Fragment): Promise<void> => {
   await tx`
-    with doomed as materialized (select d.id from webhook_deliveries d where ${which} order by d.id for update)
+    with doomed as materialized (
+      select d.id from webhook_deliveries d where ${which} order by d.id for update
+    ), answers as (
+      update webhook_attempts a set response = null from doomed where a.delivery_id = doomed.id
+    )
     update webhook_deliveries d
        set body = null, next_attempt_at = null, state = case d.state when 'pending' then 'cancelled' else d.state end
       from doomed where d.id = doomed.id`

@@ -16,8 +16,9 @@ export const plantDeliveries = async (
   // No event of the log is this webhook's: what is there was put there.
   await sql`
     with w as (
-      insert into webhook_endpoints (public_id, workspace_id, url, events, secret, created_seq)
-      values ('whk_' || ${name}::text, ${workspace.id}, 'http://127.0.0.1:9', ${[type]}, 's', 1000000) returning id
+      insert into webhook_endpoints (public_id, workspace_id, url, events, secret, created_seq, enabled_seq)
+      values ('whk_' || ${name}::text, ${workspace.id}, 'http://127.0.0.1:9', ${[type]}, 's', 1000000, 1000000)
+      returning id
     )
     insert into webhook_deliveries (public_id, endpoint_id, event_id, event_type, event_seq, conversation_id, body, state,
                                     next_attempt_at)
