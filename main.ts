@@ -34,7 +34,6 @@ import { open } from './server/open.ts'
 import { createPost } from './server/outbound/post.ts'
 import { createRefusal } from './server/outbound/refusal.ts'
 import { type PusherApps, readPusherApps } from './server/pusher-apps.ts'
-import { createProbes, createServer, listenOn } from './server/server.ts'
 import { closeOnSignal } from './server/signals.ts'
 import { startWorker } from './server/worker.ts'
 
@@ -54,6 +53,8 @@ const start = async (config: Config): Promise<void> => {
 
 const startRoles = async (config: Config, opened: (() => unknown)[], close: () => Promise<void>): Promise<void> => {
   const { HOST: host } = config
+  // What takes longest to load is not for commands, and not for a start that cannot go on.
+  const { createProbes, createServer, listenOn } = await import('./server/server.ts')
   const runs = (role: Role): boolean => config.ROLES.includes(role)
   const logger = createLogger(config.LOG_LEVEL)
   const metrics = createMetrics({ ofProcess: true })
