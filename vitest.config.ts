@@ -28,8 +28,8 @@ export default defineConfig({
   test: {
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Most tests wait for processes that they have started, also on two cores.
-    maxWorkers: 2,
+    // Most tests wait for processes that they have started: on two cores a third one finds time.
+    maxWorkers: 3,
     projects: [
       { extends: true, test: { name: 'layout', include: ['test/layout/**/*.test.ts'] } },
       {
