@@ -65,7 +65,6 @@ export const sync = z
   })
   .meta({ id: 'Sync' })
 
-export type SnapshotQuery = z.infer<typeof snapshotQuery>
 export type SyncQuery = z.infer<typeof syncQuery>
 
 /** A row of the log with the time at which it was written, ISO 8601. */

@@ -58,5 +58,4 @@ export const notSent = apiError
   })
 
 export type Message = z.infer<typeof message>
-export type ListMessages = z.infer<typeof listMessages>
 export type SendMessage = z.infer<typeof sendMessage>

@@ -49,5 +49,3 @@ export const startLoop = (name: string, run: () => Promise<number>, logger: Fast
     },
   }
 }
-
-export const noJob: Job = { poke: () => undefined, stop: async () => undefined }

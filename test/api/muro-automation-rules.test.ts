@@ -366,7 +366,7 @@ describe('P4: rules', () => {
       'createAutomationRule',
       'deleteAutomationRule',
       'listAutomationRules',
-      'readAutomationRule',
+      'getAutomationRule',
       'updateAutomationRule',
     ])
   })

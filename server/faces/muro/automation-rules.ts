@@ -67,7 +67,7 @@ export const automationRuleRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async 
       schema: {
         tags,
         summary: 'Read an automation rule',
-        operationId: 'readAutomationRule',
+        operationId: 'getAutomationRule',
         params: byId,
         response: answers({ 200: contracts.automationRule }, 'not_found'),
       },

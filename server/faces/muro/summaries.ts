@@ -19,7 +19,7 @@ export const summaryRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
       schema: {
         tags,
         summary: 'Read the stored summary of a conversation',
-        operationId: 'readSummary',
+        operationId: 'getSummary',
         params: byId,
         response: answers({ 200: contracts.summary }, 'not_found'),
       },
