@@ -98,8 +98,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
       : undefined
   if (worker) opened.push(worker.stop)
 
-  // Both ports are ours before anything is made that is shown only once.
-  const realtimePort = realtime && (await realtime.listen({ host, port: config.REALTIME_PORT })).port
+  let realtimePort = config.REALTIME_PORT
   const rest =
     runs('rest') && context
       ? await createServer({
@@ -110,7 +109,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
           addresses: createAddresses({
             publicUrl: config.PUBLIC_URL,
             realtimePublicUrl: config.REALTIME_PUBLIC_URL,
-            realtimePort: realtimePort ?? config.REALTIME_PORT,
+            realtimePort: () => realtimePort,
             appKey: app.key,
             hasTls: config.tls !== undefined,
             pathPrefix: config.REALTIME_PATH_PREFIX,
@@ -131,7 +130,10 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
     await leave(realtime, use, config.DRAIN_SECONDS * 1000)
     await close()
   }, logger)
+  // Whoever comes back to the sockets asks the authorizer next, and pusher-js asks it only once: it is there first. Both
+  // ports are ours before anything is made that is shown only once.
   const port = http && (await listenOn(http, host, config.PORT))
+  if (realtime) realtimePort = (await realtime.listen({ host, port: config.REALTIME_PORT })).port
   const made = rest && context ? await bootstrap(context, config.BOOTSTRAP_API_KEY) : undefined
 
   const shown = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host

@@ -14,7 +14,6 @@ import { apiDocsFace, describeApi } from './faces/api-docs/api-docs.ts'
 import { channelAuthFace } from './faces/channel-auth.ts'
 import { renderMcpError } from './faces/mcp/errors.ts'
 import { mcpFace } from './faces/mcp/mcp.ts'
-import { toolServers } from './faces/mcp/tool-server.ts'
 import { renderMuroError } from './faces/muro/errors.ts'
 import { muroFace } from './faces/muro/muro.ts'
 import { renderSiteChatError, siteChatFace } from './faces/site-chat.ts'
@@ -75,8 +74,11 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
   await app.register(muroFace, { prefix: '/api/v1', ...muro })
   await app.register(channelAuthFace, { prefix: '/api/v1/realtime/auth', context, keys, app: pusherApp })
   await app.register(siteChatFace, { prefix: '/api/v1/chat', context, limiter, limited: perMinute > 0, addresses })
-  const serverFor = toolServers({ context, ai, logger })
-  await app.register(mcpFace, { prefix: '/api/mcp', keys, limiter, perMinute, origins, serverFor })
+  const openServers = async () => {
+    const { toolServers } = await import('./faces/mcp/tool-server.ts')
+    return toolServers({ context, ai, logger })
+  }
+  await app.register(mcpFace, { prefix: '/api/mcp', keys, limiter, perMinute, origins, openServers })
   otherMethods()
   return app
 }

@@ -15,7 +15,7 @@ export type Addresses = {
 }
 
 /**
- * Takes the addresses from the configuration, else from each request. `realtimePort` is the port of the sockets,
+ * Takes the addresses from the configuration, else from each request. `realtimePort` tells the port of the sockets,
  * `hasTls` whether it speaks TLS itself, `pathPrefix` the path in front of theirs.
  */
 export const createAddresses = ({
@@ -28,7 +28,7 @@ export const createAddresses = ({
 }: {
   publicUrl: string | undefined
   realtimePublicUrl: string | undefined
-  realtimePort: number
+  realtimePort: () => number
   hasTls?: boolean
   pathPrefix?: string | undefined
   appKey: string
@@ -37,7 +37,7 @@ export const createAddresses = ({
   realtime: (request) => {
     if (realtimePublicUrl === undefined) {
       const forceTLS = hasTls || request.protocol === 'https'
-      return { key: appKey, host: request.hostname, port: realtimePort, forceTLS, ...atPath(pathPrefix) }
+      return { key: appKey, host: request.hostname, port: realtimePort(), forceTLS, ...atPath(pathPrefix) }
     }
     const { hostname, port, protocol, pathname } = new URL(realtimePublicUrl)
     const forceTLS = protocol === 'https:' || protocol === 'wss:'

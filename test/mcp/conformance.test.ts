@@ -48,7 +48,7 @@ const startEverything = async () => {
     limiter: createLimiter(),
     perMinute: 0,
     origins: [],
-    serverFor: createEverything,
+    openServers: async () => createEverything,
   })
   otherMethods()
   return { url: await app.listen({ host: '127.0.0.1', port: 0 }), stop: () => app.close() }

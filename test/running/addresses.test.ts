@@ -8,7 +8,7 @@ import { makePlace, startForTest } from '../support/place.ts'
 
 const plain = { protocol: 'http', host: 'chat.example:3000', hostname: 'chat.example' } as const
 const secure = { ...plain, protocol: 'https' } as const
-const given = { publicUrl: undefined, realtimePublicUrl: undefined, realtimePort: 6001, appKey: 'key' }
+const given = { publicUrl: undefined, realtimePublicUrl: undefined, realtimePort: () => 6001, appKey: 'key' }
 
 test.each([
   ['the host of the request and the port of the sockets', {}, plain, { port: 6001, forceTLS: false }],

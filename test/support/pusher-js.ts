@@ -24,6 +24,7 @@ export type PusherClient = {
     bind(event: string, listener: (data: unknown) => void): void
     watchlist: { bind(event: string, listener: (data: unknown) => void): void }
   }
+  connect(): void
   disconnect(): void
 }
 

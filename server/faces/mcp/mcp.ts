@@ -10,7 +10,7 @@ import { admitAgent } from '../../http/authenticate.ts'
 import { waitOutside } from '../../http/deadline.ts'
 import type { Limiter } from '../../http/limiter.ts'
 import { invalidRequest, parseError } from './errors.ts'
-import { exchange, type MakeServer } from './exchange.ts'
+import type { MakeServer } from './exchange.ts'
 import { createOriginRule } from './origins.ts'
 
 declare module 'fastify' {
@@ -25,18 +25,19 @@ export type Caller = { agent: AgentScope; outside<T>(wait: () => Promise<T>): Pr
 
 /**
  * What the face needs: the origins of web pages that may call, how many requests a minute a key may make (0: no limit),
- * and what answers a message.
+ * and what opens the servers that answer messages, at the first one: nobody who starts waits for what that loads.
  */
 export type McpDeps = {
   keys: KeyCache
   limiter: Limiter
   perMinute: number
   origins: readonly string[]
-  serverFor(caller: Caller): ReturnType<MakeServer>
+  openServers(): Promise<(caller: Caller) => ReturnType<MakeServer>>
 }
 
 /** Adds the face's one route. Its errors are shown by `renderMcpError`. */
-export const mcpFace: FastifyPluginAsyncZod<McpDeps> = async (face, { origins, serverFor, ...access }) => {
+export const mcpFace: FastifyPluginAsyncZod<McpDeps> = async (face, { origins, openServers, ...access }) => {
+  let opened: ReturnType<McpDeps['openServers']> | undefined
   const mayComeFrom = createOriginRule(origins)
   face.decorateRequest('caller', null)
   face.addHook('onRequest', async (request, reply) => {
@@ -54,6 +55,8 @@ export const mcpFace: FastifyPluginAsyncZod<McpDeps> = async (face, { origins, s
     if (Array.isArray(body)) return refuse(reply, invalidRequest, 'Batches are not served: send one message a request.')
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
+    opened ??= openServers()
+    const [serverFor, { exchange }] = await Promise.all([opened, import('./exchange.ts')])
     const makeServer = () => serverFor({ agent, outside: (wait) => waitOutside(request, reply, wait) })
     const onError = (error: Error) => log.debug({ err: error }, 'a message of MCP was refused')
     return await pass(await exchange({ body, headers, signal: gone.signal }, makeServer, onError), reply)
