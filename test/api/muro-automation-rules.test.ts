@@ -365,8 +365,8 @@ describe('P4: rules', () => {
     expect(operations.sort()).toEqual([
       'createAutomationRule',
       'deleteAutomationRule',
-      'listAutomationRules',
       'getAutomationRule',
+      'listAutomationRules',
       'updateAutomationRule',
     ])
   })
