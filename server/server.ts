@@ -98,7 +98,7 @@ export const listenOn = async (app: App, host: string, port: number): Promise<nu
     await app.listen({ host, port })
   } catch (error) {
     const inUse = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    const reason = inUse ? 'is already in use' : 'cannot be listened on'
+    const reason = inUse ? 'is already in use' : 'cannot be opened'
     throw new StartError(`PORT ${port} ${reason} on ${host}.`, { cause: error })
   }
   const address = app.server.address()
