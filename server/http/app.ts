@@ -55,6 +55,7 @@ export const createApp = ({
     if (error.status >= 500)
       logger.error({ err: error.cause ?? error, requestId: request.id, url: request.url }, error.message)
     if (error.status === 401) reply.header('WWW-Authenticate', 'Bearer')
+    if (error.code === 'idempotency_in_progress') reply.header('Retry-After', 1)
     const [, render] = renderers.find(([prefix]) => request.url.startsWith(prefix)) ?? renderers[0] ?? []
     // What broke before the first hook has no headers yet.
     if (!reply.hasHeader('X-Request-Id')) reply.headers(commonHeaders(request))

@@ -241,6 +241,7 @@ describe('P6: an Idempotency-Key', () => {
       return [{ running }, await bulk(body, key)]
     })
     expect([twin.status, twin.body]).toEqual([409, muroError('invalid_request_error', 'idempotency_in_progress')])
+    expect(twin.headers.get('retry-after')).toBe('1')
     const done = await first.running
     expect(resultOf(done).succeeded).toBe(3)
     const before = await api.rowsOf(tenant)
