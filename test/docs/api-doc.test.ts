@@ -10,6 +10,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startAi } from '../support/ai.ts'
 import { type Api, startApi } from '../support/api.ts'
 import type { Tenant } from '../support/tenant.ts'
+import { curlInShell } from './page.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -26,12 +27,13 @@ afterAll(async () => {
   await ai.stop()
 })
 
+// Each command is a process of its own.
 test('every command runs as it stands', async () => {
   const page = await readFile(join(root, 'docs/api.md'), 'utf8')
   const [given = '', ...blocks] = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) => block)
   expect(given.split('\n').map((line) => line.split('=')[0])).toEqual(['API', 'KEY', 'SITE', ''])
   const directory = await mkdtemp(join(tmpdir(), 'hubbub-doc-'))
-  const script = `set -euo pipefail\ncurl() { "${process.execPath}" "${join(root, 'test/docs/curl.mjs')}" "$@"; }\n${blocks.join('\n')}`
+  const script = `set -euo pipefail\n${curlInShell}\n${blocks.join('\n')}`
   const run = promisify(execFile)('bash', ['-c', script], {
     cwd: directory,
     env: { PATH: process.env.PATH, API: `${api.url}/api/v1`, KEY: tenant.apiKey, SITE: tenant.site.site_key },
@@ -40,4 +42,4 @@ test('every command runs as it stands', async () => {
   expect(stdout).toContain('"object":"webhook"')
   expect(stdout).toContain('Pro, 9 a month')
   expect(blocks.join('').match(/curl /g)?.length).toBeGreaterThan(30)
-})
+}, 120_000)

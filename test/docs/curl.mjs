@@ -1,4 +1,4 @@
-/** What curl does, as far as docs/api.md needs it: the commands there also run where curl is not installed. */
+/** What curl does, as far as the docs need it: the commands there also run where curl is not installed. */
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 

@@ -15,7 +15,7 @@ import { tools } from '../../server/faces/mcp/tools/tools.ts'
 import { mcpOf } from '../mcp/mcp.ts'
 import { type Api, startApi } from '../support/api.ts'
 import type { Tenant } from '../support/tenant.ts'
-import { codeIn, readFile, readPage, rowsOf } from './page.ts'
+import { codeIn, curlInShell, readFile, readPage, rowsOf } from './page.ts'
 
 const page = readPage('docs/mcp.md')
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -101,7 +101,7 @@ describe('beside a running program', () => {
 
   test('the commands run', async () => {
     const run = async (command: string) =>
-      (await promisify(execFile)('sh', ['-ec', here(command)], { cwd: root })).stdout
+      (await promisify(execFile)('sh', ['-ec', `${curlInShell}\n${here(command)}`], { cwd: root })).stdout
     const [curl = '', example = '', ...more] = page.blocks('sh')
     expect(more).toEqual([])
     expect(JSON.parse(await run(curl))).toMatchObject({ result: { structuredContent: { data: [{ status: 'open' }] } } })

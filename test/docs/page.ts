@@ -1,9 +1,13 @@
 /** A page of the documentation, taken apart: its sections, the tables in them, its pieces of code. */
 
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 
 /** Reads a file of the project. */
 export const readFile = (path: string): string => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
+
+/** What lets the commands of a page run in a shell where curl is not installed. */
+export const curlInShell = `curl() { "${process.execPath}" "${fileURLToPath(new URL('curl.mjs', import.meta.url))}" "$@"; }`
 
 /** Returns what stands in backquotes in a text. */
 export const codeIn = (text: string | undefined): string[] =>

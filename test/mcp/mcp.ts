@@ -1,5 +1,6 @@
 /** Speaks MCP by hand, as curl does, and reads what is answered. */
 
+import { request } from 'node:http'
 import { expect } from 'vitest'
 import { z } from 'zod'
 import { type Answer, call } from '../support/http.ts'
@@ -21,6 +22,27 @@ const refused = z.object({
   }),
 })
 
+/** Posts a text with exactly these headers, Host and an empty Origin among them, which fetch would not. */
+export const postRaw = (
+  api: string,
+  headers: Record<string, string>,
+  text: string,
+): Promise<{ status: number; type: string | undefined; body: unknown }> =>
+  new Promise((done, fail) => {
+    const { hostname, port } = new URL(api)
+    const sent = request({ hostname, port, method: 'POST', path: '/api/mcp', headers }, (answer) => {
+      let said = ''
+      answer.on('data', (piece) => {
+        said += piece
+      })
+      answer.on('end', () =>
+        done({ status: answer.statusCode ?? 0, type: answer.headers['content-type'], body: JSON.parse(said) }),
+      )
+    })
+    sent.on('error', fail)
+    sent.end(text)
+  })
+
 /** What a tool answered, or the error that it is about. */
 export type ToolAnswer = { content: Record<string, unknown> } | { error: z.infer<typeof refused>['error'] }
 
@@ -30,9 +52,9 @@ export type Mcp = ReturnType<typeof mcpOf>
 export const mcpOf = (api: string, key: string | undefined) => {
   const send = (body: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
     call(api, 'POST', '/api/mcp', { body, headers, ...(key === undefined ? {} : { key }) })
-  const request = (method: string, params?: unknown) => send({ jsonrpc: '2.0', id: 1, method, params })
+  const asked = (method: string, params?: unknown) => send({ jsonrpc: '2.0', id: 1, method, params })
   const ask = async (name: string, args?: Record<string, unknown>): Promise<ToolAnswer> => {
-    const { status, body } = await request('tools/call', { name, ...(args ? { arguments: args } : {}) })
+    const { status, body } = await asked('tools/call', { name, ...(args ? { arguments: args } : {}) })
     if (status !== 200) throw new Error(`${name} was answered ${status}: ${JSON.stringify(body)}`)
     const { content, structuredContent, isError } = answered.parse(body).result
     const said = JSON.parse(content[0].text)
@@ -46,7 +68,7 @@ export const mcpOf = (api: string, key: string | undefined) => {
   }
   return {
     send,
-    request,
+    request: asked,
     ask,
     /** Returns what a tool answers; fails where it is an error. */
     tool: async (name: string, args?: Record<string, unknown>) => {

@@ -1,11 +1,9 @@
 /** What clients of each revision of MCP, and of none, are answered. */
 
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Api, startApi } from '../support/api.ts'
 import type { Tenant } from '../support/tenant.ts'
-import { type Mcp, mcpOf, modern, rpcError } from './mcp.ts'
+import { type Mcp, mcpOf, modern, postRaw, rpcError } from './mcp.ts'
 
 let api: Api
 beforeAll(async () => {
@@ -26,22 +24,18 @@ const pong = { jsonrpc: '2.0', id: 1, result: {} }
 describe('a request', () => {
   it('of curl, with no word about MCP, is answered as plain JSON', async () => {
     const { conversation } = await tenant.thread()
-    const { stdout } = await promisify(execFile)('curl', [
-      '-si',
-      `${api.url}/api/mcp`,
-      '-H',
-      `Authorization: Bearer ${tenant.apiKey}`,
-      '-H',
-      'Content-Type: application/json',
-      '-d',
-      `{"jsonrpc":"2.0","id":1,"method":"tools/call",
+    const headers = {
+      'User-Agent': 'curl/8.5.0',
+      Accept: '*/*',
+      Authorization: `Bearer ${tenant.apiKey}`,
+      'Content-Type': 'application/json',
+    }
+    const text = `{"jsonrpc":"2.0","id":1,"method":"tools/call",
 "params":{"name":"list_conversations",
-"arguments":{"status":"open","limit":10}}}`,
-    ])
-    const [head = '', body = ''] = stdout.split('\r\n\r\n')
-    expect(head).toMatch(/^HTTP\/1\.1 200 OK/)
-    expect(head).toMatch(/^content-type: application\/json/im)
-    expect(JSON.parse(body)).toMatchObject({
+"arguments":{"status":"open","limit":10}}}`
+    const { status, type, body } = await postRaw(api.url, headers, text)
+    expect([status, type]).toEqual([200, expect.stringMatching(/^application\/json/)])
+    expect(body).toMatchObject({
       jsonrpc: '2.0',
       id: 1,
       result: { structuredContent: { object: 'list', data: [{ id: conversation, status: 'open' }], has_more: false } },
