@@ -7,7 +7,7 @@ import type { Wire } from './transport.ts'
 /** The wires of each topic. */
 export type Topics = Map<string, Set<WsWire>>
 
-type Sender = Pick<WebSocket, 'bufferedAmount' | 'send' | 'close' | 'terminate' | 'ping'>
+type Sender = Pick<WebSocket, 'bufferedAmount' | 'send' | 'close' | 'terminate' | 'ping' | 'pong'>
 
 type Ends = {
   topics: Topics
@@ -90,6 +90,11 @@ export class WsWire implements Wire {
     if (this.isLively) this.#socket.ping()
     else this.cut()
     this.isLively = false
+  }
+
+  /** Answers a ping; not that of one who asks and asks, and reads no answer. */
+  pong(payload: Buffer): void {
+    if (!this.#isClosed && this.#socket.bufferedAmount <= this.#ends.sendBuffer) this.#socket.pong(payload)
   }
 
   /** Takes it out of everything and tells that it is closed, once. */

@@ -39,6 +39,8 @@ export const createWsTransport = ({
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: maxFrame,
+    // The wire answers, within its bounds: a client that pings and never reads would fill the memory.
+    autoPong: false,
     // One frame at a time, as uWS hands them over: what the first one set going gets its turn before the second.
     allowSynchronousEvents: false,
   })
@@ -84,6 +86,7 @@ export const createWsTransport = ({
       if (isBinary) guard('message', handlers.binary)
       else guard('message', (to) => handlers.message(to, String(message)))
     })
+    socket.on('ping', (payload) => wire.pong(payload))
     socket.on('pong', () => {
       wire.isLively = true
     })

@@ -3,6 +3,7 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { signChannel } from '../../auth/channel-signature.ts'
+import { maskedFrame, opcodes, openBare, upgradeRequest } from '../soak/bare-connection.ts'
 import { signed, subscribe } from './pusher-frames.ts'
 import { app, type Started, startRealtime } from './start-realtime.ts'
 
@@ -41,6 +42,22 @@ test('what is nested so deeply that it cannot be written again is refused in wor
   socket.send(signed(id, 'presence-a'))
   expect((await socket.waitFor('pusher:error')).data).toEqual(tooDeep('user_info'))
 
+  await expectServing()
+})
+
+test('a client that speaks on behind a frame that is no text, while others wait before it, ends its own socket alone', async () => {
+  const connection = await openBare(server.port, upgradeRequest(`/app/${app.key}?protocol=7`))
+  await connection.until(() => connection.frames.length > 0, 'greeting')
+  const pings = Array.from({ length: 1000 }, () => maskedFrame(Buffer.from('x'), opcodes.ping))
+  const spoiled = maskedFrame(Buffer.from([0xff, 0xfe]))
+  connection.write(Buffer.concat(pings))
+  for (let n = 0; n < 20; n += 1) {
+    const heard = connection.pongs.length
+    await connection.until(() => connection.pongs.length > heard, 'pong')
+    connection.write(spoiled)
+  }
+  await connection.until(() => false, 'end')
+  connection.cut()
   await expectServing()
 })
 
