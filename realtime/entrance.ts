@@ -1,5 +1,6 @@
 /** The entrance: which sockets are let in, for which app, and what the others are told. */
 
+import { networkOf } from '../auth/networks.ts'
 import { connectedFrame } from '../schema/frames.ts'
 import type { PusherApp } from '../schema/pusher-apps.ts'
 import { type PusherCode, pusherCodes } from '../schema/pusher-codes.ts'
@@ -40,7 +41,7 @@ export const createEntrance = ({
     if (isShut) return turnAway(wire, closing)
     const protocol = protocolOf(request.query)
     // Who asks is found out only where it matters.
-    const address = maxSocketsPerIp === Number.POSITIVE_INFINITY ? undefined : request.address
+    const address = maxSocketsPerIp === Number.POSITIVE_INFINITY ? undefined : networkOf(request.address)
     const refusal =
       appRefusal(side, request) ?? (typeof protocol === 'number' ? undefined : protocol) ?? addressRefusal(address)
     if (refusal) {

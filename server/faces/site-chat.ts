@@ -3,6 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { z } from 'zod'
+import { networkOf } from '../../auth/networks.ts'
 import { visitorChannel } from '../../schema/channels.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import * as contracts from '../../schema/site-chat.ts'
@@ -41,14 +42,15 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
   app.decorateRequest('site', null)
   app.addHook('onRequest', async (request, reply) => {
     const site = await siteOf(context, request)
+    const network = networkOf(request.ip)
     allowOrigin(site, request, reply)
     if (!site) {
-      await countRequest(limiter, reply, `no site ${request.ip}`, limited ? 60 : 0)
+      await countRequest(limiter, reply, `no site ${network}`, limited ? 60 : 0)
       throw new HubbubError('unauthenticated', errors.key)
     }
     const { url, config } = request.routeOptions
     const method = request.method === 'HEAD' ? 'GET' : request.method
-    const bucket = `${method} ${url} ${site.publicId} ${request.ip}`
+    const bucket = `${method} ${url} ${site.publicId} ${network}`
     await countRequest(limiter, reply, bucket, limited ? (config.perMinute ?? 60) : 0)
     if (!site.active) throw new HubbubError('forbidden', errors.disabled)
     request.site = site

@@ -2,6 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { keyRefusal } from '../../auth/api-keys.ts'
+import { networkOf } from '../../auth/networks.ts'
 import { HubbubError } from '../../schema/errors.ts'
 import type { KeyScope } from '../../schema/ids.ts'
 import type { AgentScope } from '../domain/context.ts'
@@ -30,7 +31,8 @@ export const admitAgent = async (
 ): Promise<AgentScope> => {
   const agent = await agentOf(keys, request).catch(async (refusal: unknown) => {
     // Where the database is away nobody knows whether the key is good.
-    if (refusal instanceof HubbubError) await countRequest(limiter, reply, `address ${request.ip}`, perMinute)
+    if (refusal instanceof HubbubError)
+      await countRequest(limiter, reply, `address ${networkOf(request.ip)}`, perMinute)
     throw refusal
   })
   await countRequest(limiter, reply, agent.key.publicId, perMinute)

@@ -118,6 +118,15 @@ describe('an address', () => {
     expectLeft(good, 119)
   })
 
+  it('of IPv6 is counted with its /64, which one subscriber has whole, and a mapped one as IPv4', async () => {
+    for (let left = 119; left >= 0; left -= 1) expectLeft(await from(`2001:db8:0:1::${left.toString(16)}`), left)
+    expectLimited(await from('2001:db8:0:1:ffff:ffff:ffff:ffff'))
+    expectLeft(await from('2001:db8:0:2::1'), 119)
+    expectLeft(await from('::ffff:203.0.113.4'), 119)
+    expectLeft(await from('203.0.113.4'), 118)
+    expectLeft(await from('203.0.113.4:50123'), 117)
+  })
+
   it('that guesses site keys is limited as well, while a good one there opens its site', async () => {
     const tenant = await api.makeTenant()
     const chat = (key: string) =>

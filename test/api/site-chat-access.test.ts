@@ -184,6 +184,23 @@ describe('the limits', () => {
   })
 })
 
+it('the limits count an IPv6 address with its /64, which one subscriber has whole', async () => {
+  const tenant = await api.makeTenant()
+  const begin = (address: string) =>
+    visitorOf(tenant, { 'X-Forwarded-For': address }).post('/conversations', { ...jane, visitor_token: address })
+  for (const host of [1, 2, 3, 4, 5]) expect((await begin(`2001:db8:0:1::${host}`)).status).toBe(201)
+  expect((await begin('2001:db8:0:1::6')).status).toBe(429)
+  expect((await begin('2001:db8:0:2::1')).status).toBe(201)
+  const key = (address: string) => ({ 'X-Api-Key': 'nonsense', 'X-Forwarded-For': address })
+  const guess = (address: string) => call(api.url, 'GET', '/api/v1/chat/config', { headers: key(address) })
+  const left = async (address: string) => (await guess(address)).headers.get('x-ratelimit-remaining')
+  expect([await left('2001:db8:0:3::1'), await left('2001:db8:0:3::2'), await left('2001:db8:0:4::1')]).toEqual([
+    '59',
+    '58',
+    '59',
+  ])
+})
+
 it('what is broken is refused in the shape of this face', async () => {
   const chat = visitorOf(await api.makeTenant())
   const text = { error: expect.any(String) }

@@ -118,6 +118,15 @@ test('4100: more sockets of one address than it may have, until one of them is c
   expect((await (await dial(path)).next()).event).toBe('pusher:connection_established')
 })
 
+test('4100: more sockets of one IPv6 network, which a subscriber has whole', async () => {
+  const { dial } = await start({ limits: { socketsPerIp: 2 }, access: { trustProxy: 'loopback' } })
+  const from = (address: string) => dial(path, { 'X-Forwarded-For': address })
+  for (const address of ['2001:db8:1:2::1', '2001:db8:1:2:aaaa::2', '2001:db8:1:3::1']) {
+    expect((await (await from(address)).next()).event).toBe('pusher:connection_established')
+  }
+  expect(await (await from('2001:db8:1:2::3')).next()).toEqual(error(expect.any(String), 4100))
+})
+
 test('4200: a server that ends', async () => {
   const { connect, realtime } = await start()
   const { socket } = await connect()

@@ -217,8 +217,8 @@ export const startRealtime = async ({
     realtime,
     url: (path: string) => `http://127.0.0.1:${port}${path}`,
     /** Opens a socket at a path; nothing is read from it yet. */
-    dial: async (path: string): Promise<RawSocket> => {
-      const socket = await openRawSocket(`ws://127.0.0.1:${port}${path}`)
+    dial: async (path: string, headers: Record<string, string> = {}): Promise<RawSocket> => {
+      const socket = await openRawSocket(`ws://127.0.0.1:${port}${path}`, headers)
       sockets.push(socket)
       return socket
     },

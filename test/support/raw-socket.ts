@@ -30,8 +30,8 @@ export type RawSocket = {
 const waitLimit = 5000
 
 /** Opens a socket; resolves when it is open, and rejects when it is not let in at all. */
-export const openRawSocket = async (url: string): Promise<RawSocket> => {
-  const socket = new WebSocket(url, { perMessageDeflate: false })
+export const openRawSocket = async (url: string, headers: Record<string, string> = {}): Promise<RawSocket> => {
+  const socket = new WebSocket(url, { perMessageDeflate: false, headers })
   const frames: Frame[] = []
   const waiters = new Set<() => void>()
 
