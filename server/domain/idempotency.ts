@@ -48,8 +48,12 @@ export const recordOnce = async <T>(
 /** Ends a claim with its answer: in the transaction of the effect where there is one, so that both are there or neither. */
 export type Finish<T> = (tx: Queryable, answer: T) => Promise<void>
 
-/** For so long a piece of work is taken to be running, in seconds; then its process has died, and a retry begins anew. */
-const runningFor = 60
+/**
+ * For so long work is taken to be running after its process said so last, in seconds; then that has died, and a retry
+ * begins anew. And how often it says so, in ms.
+ */
+const lease = 15
+const renewal = 5000
 
 /**
  * Does work of several steps once. While it runs, an identical request is refused; when it has failed, the next one
@@ -75,6 +79,7 @@ export const workOnce = async <T>(
     await finishClaim(tx, claim, runner, answer)
     finished = true
   }
+  const letGo = keepClaim(sql, claim, runner)
   try {
     const answer = await work(finish)
     if (!finished) await finish(sql, answer)
@@ -82,6 +87,8 @@ export const workOnce = async <T>(
   } catch (error) {
     await dropClaim(sql, claim, runner)
     throw error
+  } finally {
+    letGo()
   }
 }
 
@@ -130,7 +137,7 @@ const beginClaim = async (sql: Sql, claim: Claim, runner: string) => {
     const [begun] = await sql`
       insert into idempotency_keys as k (owner, route, key, fingerprint, runner, running_until)
       values (${owner}, ${route}, ${key}, ${fingerprint}, ${runner},
-              clock_timestamp() + make_interval(secs => ${runningFor}))
+              clock_timestamp() + make_interval(secs => ${lease}))
       on conflict (owner, route, key) do update
          set runner = excluded.runner, running_until = excluded.running_until, fingerprint = excluded.fingerprint
        where k.running_until < clock_timestamp()
@@ -139,6 +146,28 @@ const beginClaim = async (sql: Sql, claim: Claim, runner: string) => {
     const found = await findClaim(sql, claim)
     if (found) return found
   }
+}
+
+/** Says again and again that the work of a claim still runs, until what it returns is called. */
+const keepClaim = (sql: Sql, claim: Claim, runner: string): (() => void) => {
+  let hasEnded = false
+  let timer: NodeJS.Timeout | undefined
+  const wait = () => {
+    if (!hasEnded) timer = setTimeout(renew, renewal)
+  }
+  // What fails is tried again; where it goes on failing the claim runs out, and whoever finishes is told.
+  const renew = () => renewClaim(sql, claim, runner).then(wait, wait)
+  wait()
+  return () => {
+    hasEnded = true
+    clearTimeout(timer)
+  }
+}
+
+const renewClaim = async (sql: Sql, { owner, route, key }: Claim, runner: string): Promise<void> => {
+  await sql`
+    update idempotency_keys set running_until = clock_timestamp() + make_interval(secs => ${lease})
+     where owner = ${owner} and route = ${route} and key = ${key} and runner = ${runner} and running_until is not null`
 }
 
 const finishClaim = async (
