@@ -28,6 +28,7 @@ import { readMissed } from './server/domain/missed.ts'
 import { createAddresses } from './server/faces/addresses.ts'
 import { firstStartLines, startLines } from './server/greeting.ts'
 import { createLimiter, type Limiter } from './server/http/limiter.ts'
+import { createRequestMetrics } from './server/http/request-metrics.ts'
 import { watchKeyChanges } from './server/key-changes.ts'
 import { createLogger } from './server/logger.ts'
 import { open } from './server/open.ts'
@@ -58,6 +59,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   const runs = (role: Role): boolean => config.ROLES.includes(role)
   const logger = createLogger(config.LOG_LEVEL)
   const metrics = createMetrics({ ofProcess: true })
+  const requests = createRequestMetrics(metrics.registry)
   const onExit = (line: string) => {
     logger.fatal(line)
     process.exit(1)
@@ -119,11 +121,12 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
           pusherApp: app,
           origins: [config.PUBLIC_URL, ...(config.MCP_ALLOWED_ORIGINS ?? [])].filter((one) => one !== undefined),
           operations,
+          requests,
           trustProxy: config.TRUST_PROXY,
           logger,
         })
       : undefined
-  const http = rest ?? (realtime ? undefined : await createProbes({ operations, logger }))
+  const http = rest ?? (realtime ? undefined : await createProbes({ operations, requests, logger }))
   if (http) opened.push(() => http.close())
   closeOnSignal(async () => {
     use.isDraining = true

@@ -38,6 +38,8 @@ export const createMetrics = ({ ofProcess = false }: { ofProcess?: boolean } = {
   })
 
   return {
+    /** What else a process counts is shown with these. */
+    registry,
     busUp: gauge('bus_up', 'Whether messages reach other processes and come from them (1) or not (0).'),
     busLag: gauge('bus_lag_seconds', 'How long a message takes to Redis and back; 0 where the bus is this process.'),
     busReturns: counter('bus_returns_total', 'Times that the bus came back after it was away.'),

@@ -21,6 +21,7 @@ import { pageFace, probesFace } from './faces/status.ts'
 import { type App, createApp } from './http/app.ts'
 import type { Limiter } from './http/limiter.ts'
 import { answerOtherMethods } from './http/methods.ts'
+import type { RequestMetrics } from './http/request-metrics.ts'
 
 export type ServerDeps = {
   context: Context
@@ -34,14 +35,16 @@ export type ServerDeps = {
   /** Origins of web pages that may call the MCP face. */
   origins: readonly string[]
   operations: Operations
+  requests: RequestMetrics
   trustProxy: string | undefined
   logger: FastifyBaseLogger
 }
 
 /** Makes the REST part; it serves once it listens. */
 export const createServer = async (deps: ServerDeps): Promise<App> => {
-  const { keys, limiter, perMinute, addresses, ai, refusalOf, pusherApp, origins, operations, trustProxy, logger } =
+  const { keys, perMinute, addresses, ai, refusalOf, pusherApp, origins, operations, requests, trustProxy, logger } =
     deps
+  const limiter = requests.countRefusals(deps.limiter)
   const arrivals = createArrivals({
     heads: (workspaces) => readHeads(deps.context.sql, workspaces),
     keys,
@@ -59,6 +62,7 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
     logger,
     trustProxy,
     use: operations.use,
+    requests,
     renderers: [
       ['/api/v1/chat', renderSiteChatError],
       ['/api/mcp', renderMcpError],
@@ -84,8 +88,13 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
 }
 
 /** Makes what a process without REST and without sockets answers: how it is. */
-export const createProbes = async ({ operations, logger }: Pick<ServerDeps, 'operations' | 'logger'>): Promise<App> => {
-  const app = createApp({ logger, trustProxy: undefined, use: operations.use, renderers: [['/', renderMuroError]] })
+export const createProbes = async ({
+  operations,
+  requests,
+  logger,
+}: Pick<ServerDeps, 'operations' | 'requests' | 'logger'>): Promise<App> => {
+  const { use } = operations
+  const app = createApp({ logger, trustProxy: undefined, use, requests, renderers: [['/', renderMuroError]] })
   const otherMethods = answerOtherMethods(app)
   await app.register(probesFace, { operations })
   otherMethods()

@@ -45,13 +45,13 @@ export const siteChatFace: FastifyPluginAsyncZod<SiteChatDeps> = async (
     const network = networkOf(request.ip)
     allowOrigin(site, request, reply)
     if (!site) {
-      await countRequest(limiter, reply, `no site ${network}`, limited ? 60 : 0)
+      await countRequest(limiter, reply, `address ${network} without a site`, limited ? 60 : 0)
       throw new HubbubError('unauthenticated', errors.key)
     }
     const { url, config } = request.routeOptions
     const method = request.method === 'HEAD' ? 'GET' : request.method
-    const bucket = `${method} ${url} ${site.publicId} ${network}`
-    await countRequest(limiter, reply, bucket, limited ? (config.perMinute ?? 60) : 0)
+    const bucket = `${network} ${site.publicId} ${method} ${url}`
+    await countRequest(limiter, reply, `visitor ${bucket}`, limited ? (config.perMinute ?? 60) : 0)
     if (!site.active) throw new HubbubError('forbidden', errors.disabled)
     request.site = site
   })

@@ -16,6 +16,7 @@ import { caps } from '../../schema/muro/conventions.ts'
 import { answerBrokenRequest } from './broken-requests.ts'
 import { setDeadlines } from './deadline.ts'
 import { toHubbubError } from './errors.ts'
+import type { RequestMetrics } from './request-metrics.ts'
 
 /** How a face shows an error; the request is absent where none could be read. */
 export type RenderError = (error: HubbubError, request?: FastifyRequest) => unknown
@@ -43,11 +44,13 @@ export const createApp = ({
   logger,
   trustProxy,
   use,
+  requests,
   renderers,
 }: {
   logger: FastifyBaseLogger
   trustProxy: string | undefined
   use: Use | undefined
+  requests?: RequestMetrics
   renderers: readonly (readonly [prefix: string, render: RenderError])[]
 }) => {
   const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -87,6 +90,7 @@ export const createApp = ({
   setDeadlines(app)
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(commonHeaders(request))
+    requests?.watch(request, reply)
     if (!use) return
     use.lastAsked = Date.now()
     // Whoever keeps its connection would have the next request cut off.

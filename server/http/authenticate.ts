@@ -7,7 +7,7 @@ import { HubbubError } from '../../schema/errors.ts'
 import type { KeyScope } from '../../schema/ids.ts'
 import type { AgentScope } from '../domain/context.ts'
 import type { KeyCache } from '../domain/key-cache.ts'
-import type { Limiter } from './limiter.ts'
+import type { Bucket, Limiter } from './limiter.ts'
 
 /** Returns the scope of the API key of a request; a key that opens nothing is refused. */
 export const agentOf = async (keys: KeyCache, request: FastifyRequest): Promise<AgentScope> => {
@@ -35,7 +35,7 @@ export const admitAgent = async (
       await countRequest(limiter, reply, `address ${networkOf(request.ip)}`, perMinute)
     throw refusal
   })
-  await countRequest(limiter, reply, agent.key.publicId, perMinute)
+  await countRequest(limiter, reply, `key ${agent.key.publicId}`, perMinute)
   return agent
 }
 
@@ -53,7 +53,7 @@ export const requireScope = (agent: AgentScope, scope: KeyScope): void => {
 export const countRequest = async (
   limiter: Limiter,
   reply: FastifyReply,
-  bucket: string,
+  bucket: Bucket,
   perMinute: number,
 ): Promise<void> => {
   if (perMinute === 0) return

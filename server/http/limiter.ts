@@ -5,6 +5,9 @@ import { RateLimiterMemory } from 'rate-limiter-flexible'
 /** What is left of a bucket; `resetIn` is when it is full again, in ms. */
 export type Allowance = { allowed: boolean; limit: number; remaining: number; resetIn: number }
 
+/** What requests are counted in: the first word says whose it is. */
+export type Bucket = `${'key' | 'address' | 'visitor'} ${string}`
+
 /** Takes one request out of a bucket. */
 export type Limiter = (bucket: string, perMinute: number) => Promise<Allowance>
 

@@ -13,6 +13,7 @@ import { createMetrics } from '../../realtime/metrics.ts'
 import { readConfig } from '../../schema/config.ts'
 import { presentHealth } from '../../schema/health.ts'
 import { readCommand } from '../../server/commands.ts'
+import { createRequestMetrics } from '../../server/http/request-metrics.ts'
 import { testApp } from '../support/api.ts'
 import { startProgram } from '../support/program.ts'
 import { dataOf, openRawSocket } from '../support/raw-socket.ts'
@@ -223,6 +224,7 @@ describe('the page', () => {
   test('and the alerts name metrics that are there', async () => {
     const metrics = createMetrics({ ofProcess: true })
     metrics.ofApp('1')
+    createRequestMetrics(metrics.registry)
     const exported = new Set([...(await metrics.text()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
     const named = [page, example('alerts.yaml')].flatMap((text) =>
       text.match(/hubbub_[a-z0-9]+_[a-z0-9_]+|hubbub_sockets/g),
@@ -234,7 +236,7 @@ describe('the page', () => {
   test('shows what the files say', () => {
     const alerts = example('alerts.yaml')
     const shown = [...page.matchAll(/^(?:- alert| {2}expr): .*$/gm)].map(([line]) => line.trim())
-    expect(shown).toHaveLength(6)
+    expect(shown).toHaveLength(8)
     for (const line of shown) expect(alerts).toContain(line)
     const [, scrape = ''] = page.match(/```yaml\n(scrape_configs:\n.*?)```/s) ?? []
     expect(example('prometheus.yaml')).toContain(scrape)
