@@ -19,6 +19,7 @@ import { muroFace } from './faces/muro/muro.ts'
 import { renderSiteChatError, siteChatFace } from './faces/site-chat.ts'
 import { pageFace, probesFace } from './faces/status.ts'
 import { type App, createApp } from './http/app.ts'
+import { countUnserved } from './http/authenticate.ts'
 import type { Limiter } from './http/limiter.ts'
 import { answerOtherMethods } from './http/methods.ts'
 import type { RequestMetrics } from './http/request-metrics.ts'
@@ -68,6 +69,12 @@ export const createServer = async (deps: ServerDeps): Promise<App> => {
       ['/api/mcp', renderMcpError],
       ['/', renderMuroError],
     ],
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    const isUnserved = request.is404 || request.routeOptions.config.isUnserved
+    // Every answer of this face tells what is left of the key's requests; the others count what they serve.
+    if (isUnserved && /^\/api\/v1\/(?!chat\b)/.test(request.url))
+      await countUnserved({ keys, limiter, perMinute }, request, reply)
   })
   const otherMethods = answerOtherMethods(app)
   await describeApi(app)

@@ -39,6 +39,22 @@ export const admitAgent = async (
   return agent
 }
 
+/**
+ * Counts a request that finds no route and is answered so: it is one of its key's, or a guess at one. What sends no key
+ * is no guess.
+ */
+export const countUnserved = async (
+  access: Parameters<typeof admitAgent>[0],
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> => {
+  if (request.headers.authorization === undefined) return
+  // Whatever else is wrong with its key, what it asks for is not there.
+  await admitAgent(access, request, reply).catch((error: unknown) => {
+    if (error instanceof HubbubError && error.code === 'rate_limited') throw error
+  })
+}
+
 /** Refuses a key that lacks a scope. */
 export const requireScope = (agent: AgentScope, scope: KeyScope): void => {
   if (!agent.key.scopes.includes(scope)) {

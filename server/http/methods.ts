@@ -3,6 +3,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HubbubError } from '../../schema/errors.ts'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The path is there, but not for this method. */
+    isUnserved?: boolean
+  }
+}
+
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE'] as const
 
 const requestHeaders = [
@@ -44,7 +51,14 @@ export const answerOtherMethods = (app: FastifyInstance): (() => void) => {
       )
       const others = methods.filter((method) => !known.has(method) && method !== 'HEAD')
       if (others.length > 0)
-        app.route({ method: [...others], url, schema: { hide: true }, onRequest: refuse(allow), handler: neverReached })
+        app.route({
+          method: [...others],
+          url,
+          config: { isUnserved: true },
+          schema: { hide: true },
+          onRequest: refuse(allow),
+          handler: neverReached,
+        })
     }
   }
 }

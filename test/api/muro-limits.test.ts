@@ -53,6 +53,8 @@ describe('a key', () => {
       await muro.post('/contacts', {}),
       await muro.post('/contacts', 'text', { 'Content-Type': 'text/plain' }),
       await muro.get('/contacts/vis_unknown'),
+      await muro.get('/nothing'),
+      await call(api.url, 'DELETE', '/api/v1/contacts', { key: tenant.apiKey }),
     ]) {
       expectLimited(answer)
     }
@@ -70,6 +72,8 @@ describe('a key', () => {
       [await muro.get('/conversations/cnv_unknown'), 404] as const,
       [await muro.post('/contacts', 'text', { 'Content-Type': 'text/plain' }), 415] as const,
       [await muro.post('/contacts', 'x'.repeat(1024 * 1024 + 1)), 413] as const,
+      [await call(api.url, 'PUT', '/api/v1/contacts', { key }), 405] as const,
+      [await muro.get('/nothing'), 404] as const,
     ].entries()) {
       expect(answer.status).toBe(status)
       expectLeft(answer, 119 - n)
@@ -125,6 +129,20 @@ describe('an address', () => {
     expectLeft(await from('::ffff:203.0.113.4'), 119)
     expectLeft(await from('203.0.113.4'), 118)
     expectLeft(await from('203.0.113.4:50123'), 117)
+  })
+
+  it('that guesses keys where nothing is served is limited as well, and one that sends none is not', async () => {
+    const ask = (headers: Record<string, string>) =>
+      call(api.url, 'PUT', '/api/v1/contacts', { headers: { 'X-Forwarded-For': '203.0.113.5', ...headers } })
+    for (let left = 119; left >= 0; left -= 1) {
+      const answer = await ask({ Authorization: 'Bearer mr_live_0123456789012345678901' })
+      expect(answer.status).toBe(405)
+      expectLeft(answer, left)
+    }
+    expectLimited(await ask({ Authorization: 'Bearer mr_live_0123456789012345678901' }))
+    expectLimited(await from('203.0.113.5'))
+    const keyless = await ask({})
+    expect([keyless.status, keyless.headers.get('ratelimit')]).toEqual([405, null])
   })
 
   it('that guesses site keys is limited as well, while a good one there opens its site', async () => {
