@@ -72,6 +72,8 @@ export const createApp = ({
     forceCloseConnections: 'idle',
     trustProxy: trustProxy === 'true' ? true : (trustProxy ?? false),
     routerOptions: { maxParamLength: 2000 },
+    // Node would answer it by itself, without an id.
+    http: { requireHostHeader: false },
     requestIdHeader: false,
     genReqId: ({ headers }) => {
       const given = headers['x-request-id']
@@ -83,6 +85,8 @@ export const createApp = ({
     },
   }).withTypeProvider<ZodTypeProvider>()
 
+  // Nor is a client refused that expects what nobody knows: it may be answered as any other.
+  app.server.on('checkExpectation', app.routing)
   app.setValidatorCompiler(validatorCompiler)
   // The contracts of answers describe them; tests hold the answers against them, not every request.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
@@ -91,6 +95,8 @@ export const createApp = ({
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(commonHeaders(request))
     requests?.watch(request, reply)
+    if (request.headers.host === undefined && request.raw.httpVersionMinor > 0)
+      throw new HubbubError('invalid', 'A request of HTTP/1.1 names its host.')
     if (!use) return
     use.lastAsked = Date.now()
     // Whoever keeps its connection would have the next request cut off.

@@ -34,6 +34,7 @@ it.each([
   ['a method that is none', () => `BREW /api/v1/contacts HTTP/1.1\r\n${head()}\r\n`, 400],
   ['headers without an end', () => `GET /up HTTP/1.1\r\n${head()}X-Pad: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
   ['a broken chunk', () => `POST /api/v1/contacts HTTP/1.1\r\n${head()}Transfer-Encoding: chunked\r\n\r\nzz\r\n`, 400],
+  ['no host', () => `GET /api/v1/contacts HTTP/1.1\r\nConnection: close\r\n\r\n`, 400],
   [
     'two lengths at once',
     () =>
@@ -45,7 +46,7 @@ it.each([
   const answer = await send(text())
   const [headers = '', body = ''] = answer.split('\r\n\r\n')
   expect(headers).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
-  expect(headers).toMatch(/\r\nX-Request-Id: req_[A-Za-z0-9]{22}\r\n/)
+  expect(headers).toMatch(/\r\nX-Request-Id: req_[A-Za-z0-9]{22}\r\n/i)
   expect(JSON.parse(body)).toEqual(muroError('invalid_request_error', 'invalid'))
   expect(await api.rowsOf(tenant)).toEqual(before)
 })
@@ -64,6 +65,12 @@ it('a client that goes away in the middle of a body changes nothing', async () =
   }
   expect((await muroClient(api.url, tenant.apiKey).get('/contacts')).status).toBe(200)
   expect(await api.rowsOf(tenant)).toEqual(before)
+})
+
+it('a client that expects what nobody knows is answered as any other', async () => {
+  const answer = await send(`GET /api/v1/contacts HTTP/1.1\r\n${head()}Expect: a-miracle\r\nConnection: close\r\n\r\n`)
+  expect(answer).toMatch(/^HTTP\/1.1 200 /)
+  expect(answer).toMatch(/\r\nX-Request-Id: req_[A-Za-z0-9]{22}\r\n/i)
 })
 
 it('TRACE is not echoed', async () => {
