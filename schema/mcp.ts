@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { contact, listContacts } from './muro/contacts.ts'
 import { caps, idempotencyKey, listOf } from './muro/conventions.ts'
 import { conversation, listConversations, updateConversation } from './muro/conversations.ts'
-import { listMessages, message, sendMessage } from './muro/messages.ts'
+import { listMessages, message, saysSomething, sendMessage } from './muro/messages.ts'
 import { listSites, site, updateSite } from './muro/sites.ts'
 import { summary } from './muro/summaries.ts'
 
@@ -53,10 +53,7 @@ export const toolInputs = {
         'The conversation_seq of the last message you have read: where there are newer ones, nothing is sent and they are shown.',
       ),
     })
-    .refine(({ content, attachment_ids }) => content !== undefined || attachment_ids !== undefined, {
-      path: ['content'],
-      message: 'is required',
-    }),
+    .refine(...saysSomething),
   update_conversation: z
     .strictObject({
       conversation_id: conversationId,

@@ -18,11 +18,16 @@ export const shortText = (max: number) =>
     .refine((text) => [...text].length <= max, `must have at most ${max} characters`)
     .meta({ maxLength: max })
 
+/** A text of at most `max` bytes of UTF-8; kept as it came, but empty where it is blank. */
+export const blankableText = (max: number, label: string) =>
+  storable
+    .refine((text) => utf8Bytes(text) <= max, `must be at most ${label} (${max} bytes of UTF-8)`)
+    .transform((text) => (text.trim() === '' ? '' : text))
+
 /** A text of at most `max` bytes of UTF-8, not blank; kept as it came. */
 export const boundedText = (max: number, label: string) =>
-  storable
-    .refine((text) => text.trim() !== '', 'must not be blank')
-    .refine((text) => utf8Bytes(text) <= max, `must be at most ${label} (${max} bytes of UTF-8)`)
+  blankableText(max, label)
+    .refine((text) => text !== '', 'must not be blank')
     .describe(`At most ${label} of UTF-8.`)
 
 /** An e-mail address, trimmed and in lower case. */

@@ -22,7 +22,6 @@ export const attachment = attached
 
 export const attachmentIds = z
   .array(publicId('attachment'))
-  .min(1)
   .transform((ids) => [...new Set(ids)])
   .refine((ids) => ids.length <= caps.attachments, `must have at most ${caps.attachments} attachments`)
 

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { publicId, senderTypes } from '../ids.ts'
-import { boundedText, shortText } from '../text.ts'
+import { blankableText, shortText } from '../text.ts'
 import { isoTime } from '../time.ts'
 import { attached, attachmentIds } from './attachments.ts'
 import { apiError, caps, cursor, limit, shownTime } from './conventions.ts'
@@ -32,9 +32,19 @@ export const listMessages = z
   })
   .refine(({ since, after }) => since === undefined || after === undefined, 'since and after exclude each other')
 
+/** A message that says something, or sends a file. */
+export const saysSomething: [says: (said: Said) => boolean, otherwise: { path: string[]; message: string }] = [
+  ({ content = '', attachment_ids = [] }: Said): boolean => content !== '' || attachment_ids.length > 0,
+  { path: ['content'], message: 'is required where no file is sent, and must not be blank' },
+]
+
+type Said = { content?: string | undefined; attachment_ids?: string[] | undefined }
+
 export const sendMessage = z
   .object({
-    content: boundedText(caps.content, '32 KB').optional().describe('May be left out where there are attachments.'),
+    content: blankableText(caps.content, '32 KB')
+      .optional()
+      .describe('At most 32 KB of UTF-8. May be left out, or blank, where there are attachments.'),
     kind: z.enum(['agent', 'note']).default('agent').describe('A reply that the visitor sees, or an internal note.'),
     client_id: shortText(200).optional().describe('Yours; a second message with it is answered with the first.'),
     attachment_ids: attachmentIds.optional(),
@@ -44,10 +54,7 @@ export const sendMessage = z
       .optional()
       .describe('The `conversation_seq` of the last message you saw: 409 with the newer ones if there are any.'),
   })
-  .refine(({ content, attachment_ids }) => content !== undefined || attachment_ids !== undefined, {
-    path: ['content'],
-    message: 'is required',
-  })
+  .refine(...saysSomething)
 
 /** Why a message was not sent; `messages` where there are newer ones than its sender has seen. */
 export const notSent = apiError

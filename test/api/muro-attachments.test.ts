@@ -299,7 +299,7 @@ describe('sending files', () => {
     const pinnedElsewhere = idOf(await put({ bytes: 'x' }, bearer(elsewhere.key)))
     const place = await tenant.thread(here)
     const before = [await api.rowsOf(tenant), await filesOf(tenant)]
-    for (const ids of [[sent], [foreign], ['att_unknown'], [file, sent], ['msg_x'], [], [7], 'att_x', null]) {
+    for (const ids of [[sent], [foreign], ['att_unknown'], [file, sent], ['msg_x'], [7], 'att_x', null]) {
       const answer = await muro.post(messages, { content: 'hi', attachment_ids: ids })
       expect([ids, answer.status]).toEqual([ids, 400])
       expect(answer.body).toEqual(
@@ -313,12 +313,24 @@ describe('sending files', () => {
       )
     }
     expect((await muro.post('/conversations/cnv_unknown/messages', { attachment_ids: [file] })).body).toEqual(notFound)
-    expect((await muro.post(messages, { attachment_ids: [file], content: ' ' })).body).toEqual(invalid('content'))
+    expect((await muro.post(messages, { attachment_ids: [], content: ' ' })).body).toEqual(invalid('content'))
+    expect((await muro.post(messages, { attachment_ids: [] })).body).toEqual(invalid('content'))
     expect([await api.rowsOf(tenant), await filesOf(tenant)]).toEqual(before)
     const own = idOf(await put({ bytes: 'x' }, bearer(pinned.key)))
     const path = `/conversations/${place.conversation}/messages`
     expect((await muroClient(api.url, pinned.key).post(path, { attachment_ids: [own] })).status).toBe(201)
     expect((await muro.post(messages, { attachment_ids: [file, pinnedElsewhere] })).status).toBe(201)
+  })
+
+  it('may say nothing beside them, and may have none beside what it says', async () => {
+    const file = idOf(await put({ bytes: 'x' }))
+    const mute = await muro.post(messages, { content: ' ', attachment_ids: [file] })
+    expect([mute.status, mute.body]).toEqual([
+      201,
+      expect.objectContaining({ content: '', attachments: [expect.objectContaining({ id: file })] }),
+    ])
+    const plain = await muro.post(messages, { content: 'hi', attachment_ids: [] })
+    expect([plain.status, plain.body]).toEqual([201, expect.objectContaining({ content: 'hi', attachments: [] })])
   })
 
   it('a file once: of many messages at the same moment exactly one has it', async () => {

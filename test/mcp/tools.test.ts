@@ -158,6 +158,7 @@ describe('replying', () => {
       [{ content: 'x'.repeat(32_769) }, 'content'],
       [{ content: 'a\0b' }, 'content'],
       [{}, 'content'],
+      [{ attachment_ids: [] }, 'content'],
       [{ content: 'hi', idempotency_key: '' }, 'idempotency_key'],
       [{ content: 'hi', idempotency_key: 'x'.repeat(256) }, 'idempotency_key'],
     ] as const) {
