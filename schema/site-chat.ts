@@ -7,7 +7,7 @@ import { shownTime } from './muro/conventions.ts'
 import { realtimeAddress } from './muro/realtime.ts'
 import { site } from './muro/sites.ts'
 import { isStorable } from './text.ts'
-import { isoTime } from './time.ts'
+import { queriedTime } from './time.ts'
 
 /** The longest message of a visitor, in characters. */
 export const maxSiteMessage = 10_000
@@ -156,4 +156,4 @@ export const isSiteText = (text: string): boolean => text !== '' && isStorable(t
 export const maxVisitorName = 200
 export const maxVisitorToken = 200
 
-export const siteMessagesQuery = z.object({ since: isoTime.optional() })
+export const siteMessagesQuery = z.object({ since: queriedTime.optional() })

@@ -8,3 +8,9 @@ export const isoTime = z.iso
   .transform((text) => new Date(text))
   .refine((time) => time.getUTCFullYear() >= 1 && time.getUTCFullYear() <= 9999, 'must be in the years 1 to 9999')
   .transform((time) => time.toISOString())
+
+/** A time in a query, where the + of its zone is a space if it was not escaped. */
+export const queriedTime = z.preprocess(
+  (text) => (typeof text === 'string' ? text.replace(/ (\d\d:\d\d)$/, '+$1') : text),
+  isoTime,
+)

@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { publicId, senderTypes } from '../ids.ts'
 import { blankableText, shortText } from '../text.ts'
-import { isoTime } from '../time.ts'
+import { queriedTime } from '../time.ts'
 import { attached, attachmentIds } from './attachments.ts'
 import { apiError, caps, cursor, limit, shownTime } from './conventions.ts'
 
@@ -25,7 +25,7 @@ export const message = z
 
 export const listMessages = z
   .object({
-    since: isoTime.optional().describe('Only what is newer than this time.'),
+    since: queriedTime.optional().describe('Only what is newer than this time.'),
     after: publicId('message').optional().describe('Only what comes after this message.'),
     cursor,
     limit,

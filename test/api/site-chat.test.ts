@@ -214,6 +214,7 @@ describe('reading', () => {
     const [one, two] = await read('jane-1')
     expect((await read('jane-1', `?since=${one?.timestamp}`)).map(({ body }) => body)).toEqual(['two'])
     expect(await read('jane-1', `?since=${two?.timestamp}`)).toEqual([])
+    expect(await read('jane-1', `?since=${two?.timestamp.replace('Z', '+00:00')}`)).toEqual([])
     for (const since of ['yesterday', '0000-01-01T00:00:00Z', '%00', '2026-01-01']) {
       const answer = await chat.get(`/conversations/jane-1/messages?since=${since}`)
       expect([answer.status, answer.body]).toEqual([400, { error: expect.stringMatching(/^since: /) }])
