@@ -12,6 +12,7 @@ declare module 'fastify' {
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE'] as const
 
+// The star is any other, but Authorization has to be named, and older browsers know only names.
 const requestHeaders = [
   'Authorization',
   'Content-Type',
@@ -25,6 +26,7 @@ const requestHeaders = [
   'X-Api-Key',
   'X-Request-Id',
   'X-Visitor-Token',
+  '*',
 ].join(', ')
 
 /** Watches which routes are made from now on; call what it returns when all are made. */
