@@ -36,10 +36,15 @@ export const email = storable.trim().toLowerCase().max(254).pipe(z.email('must b
 /** A JSON object that can be stored: every key and text in it is storable. */
 export const jsonObject = z
   .record(z.string(), z.unknown())
-  .refine((value) => isStorableJson(value, 0), 'must not contain NUL, broken Unicode or more than 32 levels')
+  .refine(
+    (value) => isStorableJson(value, 0),
+    'must not contain NUL, broken Unicode, numbers beyond 1e308 or more than 32 levels',
+  )
 
 const isStorableJson = (value: unknown, depth: number): boolean => {
   if (typeof value === 'string') return isStorable(value)
+  // JSON may hold larger numbers than can be kept; they would be null.
+  if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return true
   if (depth > 32) return false
   return Object.entries(value).every(([key, held]) => isStorable(key) && isStorableJson(held, depth + 1))

@@ -198,6 +198,7 @@ describe('metadata', () => {
     for (const metadata of ['text', [], null, 3, { a: 'b\0' }, { 'k\0': 1 }, { a: ['\udc00'] }]) {
       await refuse({ metadata }, 'metadata')
     }
+    await refuse('{"metadata":{"a":[-1e400]}}', 'metadata')
     await refuse(`{"metadata":{"a":${'['.repeat(5000)}${']'.repeat(5000)}}}`, 'metadata')
   })
 })
