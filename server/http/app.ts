@@ -107,6 +107,7 @@ export const createApp = ({
     /^application\/([\w.-]+\+)?json\s*(;|$)/i,
     { parseAs: 'buffer' },
     async (request: FastifyRequest, body: Buffer) => {
+      refuseEncoding(request.headers['content-encoding'])
       request.fingerprint = createHash('sha256').update(body).digest()
       return body.length === 0 ? undefined : parseJson(body)
     },
@@ -124,6 +125,13 @@ const commonHeaders = (request: FastifyRequest) => ({
   'Access-Control-Expose-Headers': exposed,
   'Cache-Control': 'no-store',
 })
+
+const refuseEncoding = (encoding = 'identity'): void => {
+  if (encoding.toLowerCase() === 'identity') return
+  throw new HubbubError('unsupported_media_type', 'The body is compressed: send it as it is.', {
+    param: 'Content-Encoding',
+  })
+}
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

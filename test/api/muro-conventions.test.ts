@@ -1,6 +1,7 @@
 /** The conventions of the muro face: methods, headers, content types, sizes and the shape of errors. */
 
 import { request } from 'node:http'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Api, startApi } from '../support/api.ts'
 import { type Answer, type Client, call, muroClient, muroError } from '../support/http.ts'
@@ -224,6 +225,17 @@ describe('bodies', () => {
       expect(answer.status).toBe(400)
       expect(answer.body).toEqual(muroError('invalid_request_error', 'invalid'))
     }
+  })
+
+  it('that are compressed are refused as such', async () => {
+    for (const encoding of ['gzip', 'br', 'gzip, identity']) {
+      const answer = await muro.post(path(), gzipSync('{"content":"hi"}'), { 'Content-Encoding': encoding })
+      expect([answer.status, answer.body]).toEqual([
+        415,
+        muroError('invalid_request_error', 'unsupported_media_type', 'Content-Encoding'),
+      ])
+    }
+    expect((await muro.post(path(), { content: 'hi' }, { 'Content-Encoding': 'Identity' })).status).toBe(201)
   })
 
   it('that are no object are refused', async () => {
