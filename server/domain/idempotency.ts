@@ -153,7 +153,7 @@ const keepClaim = (sql: Sql, claim: Claim, runner: string): (() => void) => {
   let hasEnded = false
   let timer: NodeJS.Timeout | undefined
   const wait = () => {
-    if (!hasEnded) timer = setTimeout(renew, renewal)
+    if (!hasEnded) timer = setTimeout(renew, renewal).unref()
   }
   // What fails is tried again; where it goes on failing the claim runs out, and whoever finishes is told.
   const renew = () => renewClaim(sql, claim, runner).then(wait, wait)
