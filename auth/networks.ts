@@ -19,17 +19,14 @@ export const networkOf = (address: string): string => {
     .join(':')}::/64`
 }
 
-// The eight numbers of an IPv6 address; undefined where it is none.
+// The eight numbers of an IPv6 address; undefined where it is none. URL reads every way to write one.
 const groupsOf = (address: string): number[] | undefined => {
-  const hex = address.replace(/\d+(\.\d+){3}$/, (dotted) => {
-    const [a = 0, b = 0, c = 0, d = 0] = dotted.split('.').map(Number)
-    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`
-  })
-  const [before = [], after, ...more] = hex.split('::').map((part) => (part === '' ? [] : part.split(':')))
-  if (more.length > 0) return undefined
-  const zeros = after ? 8 - before.length - after.length : 0
-  if (zeros < 0) return undefined
-  const groups = [...before, ...Array<string>(zeros).fill('0'), ...(after ?? [])]
-  if (groups.length !== 8 || !groups.every((group) => /^[\da-f]{1,4}$/i.test(group))) return undefined
-  return groups.map((group) => Number.parseInt(group, 16))
+  const url = `http://[${address}]`
+  if (!URL.canParse(url)) return undefined
+  const [before = [], after = []] = new URL(url).hostname
+    .slice(1, -1)
+    .split('::')
+    .map((part) => part.split(':').filter(Boolean))
+  const zeros = Array<string>(8 - before.length - after.length).fill('0')
+  return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16))
 }
