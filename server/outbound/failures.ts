@@ -18,12 +18,15 @@ export const failureOf = (error: unknown, host: string): Failed => {
   }
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') return failed('closed', 'the program is stopping')
   if (tls.test(code)) return failed('tls', `no TLS connection to ${host} (${code})`)
-  if (code.startsWith('E') && !cut.test(code)) return failed('unreachable', `${host} cannot be reached (${code})`)
+  if (system.test(code) && !cut.test(code)) return failed('unreachable', `${host} cannot be reached (${code})`)
   return failed('broken_answer', `${host} did not send a whole answer`)
 }
 
 // Of OpenSSL, and of what it says of certificates.
 const tls = /^(EPROTO$|ERR_SSL|ERR_TLS|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|HOSTNAME_MISMATCH|INVALID_CA)/
+
+// Node's own codes, ERR_…, are of what it makes of an answer.
+const system = /^E(?!RR_)/
 
 // By then somebody had answered the call.
 const cut = /^(ECONNRESET|EPIPE)$/

@@ -12,6 +12,9 @@ export type Outcome = {
   durationMs: number
 }
 
+// The one of the 3xx that leads nowhere.
+const notModified = 304
+
 /** Returns what the log keeps of a post. Any 2xx is a success; a redirect is not followed, and is none. */
 export const outcomeOf = (result: PostResult, durationMs: number): Outcome => {
   if ('failure' in result) {
@@ -22,7 +25,7 @@ export const outcomeOf = (result: PostResult, durationMs: number): Outcome => {
   // A strange receiver may answer anything; NUL is what Postgres cannot keep.
   const response = body.replaceAll('\0', '\ufffd')
   if (ok) return { status, failure: null, message: null, response, durationMs }
-  if (status >= 300 && status < 400) {
+  if (status >= 300 && status < 400 && status !== notModified) {
     return { status, failure: 'redirect', message: 'redirects are not followed', response, durationMs }
   }
   return { status, failure: 'status', message: `answered ${status}`, response, durationMs }

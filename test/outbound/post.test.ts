@@ -121,6 +121,15 @@ describe('an answer', () => {
     expect(await send()).toMatchObject({ ok: false, failure: 'broken_answer' })
   })
 
+  test.each([
+    'hello\r\n\r\n',
+    'HTTP/1.1 000 \r\n\r\n',
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n',
+  ])('that is not HTTP, or not one to this request, is none: %j', async (raw) => {
+    receiver.answer({ raw })
+    expect(await send()).toMatchObject({ ok: false, failure: 'broken_answer' })
+  })
+
   test('with more headers than anybody needs is none', async () => {
     receiver.answer({ status: 200, headers: { 'X-Large': 'x'.repeat(40_000) } })
     expect(await send()).toMatchObject({ ok: false, failure: 'broken_answer' })

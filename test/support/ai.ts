@@ -41,7 +41,7 @@ export const startAi = async () => {
 }
 
 /** Returns the answer with which a completion says a text. */
-export const saying = (text: unknown): Exclude<Reply, string | number> => ({
+export const saying = (text: unknown): Extract<Reply, { status: number }> => ({
   status: 200,
   headers: { 'Content-Type': 'application/json' },
   body: JSON.stringify({

@@ -6,12 +6,14 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 export type Received = { method: string; path: string; headers: IncomingHttpHeaders; body: string; at: number }
 
 /**
- * How to answer: with a status, a status with more; `hang`: never; `cut`: the connection ends in the middle of the
- * answer; `trickle`: a byte now and then, without an end; `endless`: as many bytes as are taken.
+ * How to answer: with a status, a status with more; `raw`: with these bytes and an end; `hang`: never; `cut`: the
+ * connection ends in the middle of the answer; `trickle`: a byte now and then, without an end; `endless`: as many bytes
+ * as are taken.
  */
 export type Reply =
   | number
   | { status: number; headers?: Record<string, string>; body?: string | Uint8Array }
+  | { raw: string }
   | 'hang'
   | 'cut'
   | 'trickle'
@@ -94,6 +96,8 @@ const answer = (response: ServerResponse, reply: Reply, count: (bytes: number) =
   if (reply === 'hang' || response.destroyed) return
   if (typeof reply === 'number') {
     response.writeHead(reply).end()
+  } else if (typeof reply === 'object' && 'raw' in reply) {
+    response.socket?.end(reply.raw)
   } else if (typeof reply === 'object') {
     response.writeHead(reply.status, reply.headers).end(reply.body)
   } else if (reply === 'cut') {

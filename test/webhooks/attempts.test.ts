@@ -123,7 +123,7 @@ describe('an attempt', () => {
     expect(await delivery()).toMatchObject({ status: 'succeeded', attempts: [{ status, failure: null }] })
   })
 
-  it.each([400, 401, 404, 409, 429, 500, 502])('that is answered %i has failed', async (status) => {
+  it.each([304, 400, 401, 404, 409, 429, 500, 502])('that is answered %i has failed', async (status) => {
     const { delivery } = await deliverable()
     office.receiver.answer(status)
     await office.run()
