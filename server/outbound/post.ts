@@ -21,8 +21,14 @@ export const createPost = ({
   lookup?: Lookup
 } = {}): { post: Post; close(): Promise<void> } => {
   const admit = createGuard({ allowPrivate, ...(lookup ? { lookup } : {}) })
-  // keepAliveMaxTimeout: what a receiver may ask for.
-  const agent = new Agent({ connect: createDialer(admit), pipelining: 1, keepAliveMaxTimeout: 30_000 })
+  const agent = new Agent({
+    connect: createDialer(admit),
+    pipelining: 1,
+    // Some receivers hang up after two seconds without having said so; what is on its way just then is lost.
+    keepAliveTimeout: 1000,
+    // What a receiver may ask for.
+    keepAliveMaxTimeout: 30_000,
+  })
 
   const exchange = async (
     target: URL,

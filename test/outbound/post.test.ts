@@ -1,5 +1,6 @@
 /** The one post: what it sends, what it makes of answers, and what hostile receivers cannot do to it. */
 
+import { createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type PostResult, privateHosts } from '../../schema/outbound.ts'
 import type { Lookup } from '../../server/outbound/guard.ts'
@@ -134,6 +135,22 @@ describe('an answer', () => {
     receiver.answer({ status: 200, headers: { 'X-Large': 'x'.repeat(40_000) } })
     expect(await send()).toMatchObject({ ok: false, failure: 'broken_answer' })
   })
+})
+
+test('a connection of which nobody says how long it lasts is let go before receivers hang up by themselves', async () => {
+  let open = 0
+  const server = createServer((socket) => {
+    open += 1
+    socket.on('close', () => (open -= 1)).on('error', () => undefined)
+    socket.on('data', () => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/`
+  expect([await send(url), open]).toEqual([{ ok: true, status: 200, body: '' }, 1])
+  // Left alone, undici keeps it for four seconds.
+  await expect.poll(() => open, { timeout: 3500 }).toBe(0)
+  await new Promise((resolve) => server.close(resolve))
 })
 
 describe('what cannot be sent', () => {
