@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { retrySchedule } from '../../schema/muro/webhooks.ts'
 import type { Post, PostResult } from '../../schema/outbound.ts'
-import { deleteWebhook, updateWebhook } from '../../server/domain/webhooks.ts'
+import { deleteWebhook } from '../../server/domain/webhooks.ts'
 import { createPost } from '../../server/outbound/post.ts'
 import { leaseSeconds } from '../../server/webhooks/claims.ts'
 import { attemptTimeout } from '../../server/webhooks/sender.ts'
@@ -292,7 +292,7 @@ describe('an attempt whose process has ended', () => {
     const one = await deliverable()
     const slow = startSlow()
     await slow.sender.send()
-    await updateWebhook(office.context, office.tenant.agent, one.id, { enabled: false }, async () => undefined)
+    await office.change(one.id, { enabled: false })
     slow.end({ ok: false, status: 500, body: '' })
     await slow.sender.settled()
     expect(await one.delivery()).toMatchObject({ status: 'failed', attempts: [{ status: 500 }] })

@@ -1,10 +1,8 @@
 /** Webhooks that do not take what they are sent: when they are disabled, who hears of it, and how they come back. */
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { sendMessage } from '../../server/domain/messages.ts'
 import { pruneLog } from '../../server/domain/retention.ts'
 import { recoverWebhook, resendDelivery, testWebhook } from '../../server/domain/webhook-resends.ts'
-import { updateWebhook } from '../../server/domain/webhooks.ts'
 import { recoverSome } from '../../server/webhooks/recovery.ts'
 import { type Office, startWebhooks, told } from './start-webhooks.ts'
 
@@ -21,11 +19,7 @@ beforeEach(async () => {
 afterEach(() => office.clear())
 afterAll(() => office.close())
 
-const say = (content: string) =>
-  sendMessage(office.context, office.tenant.agent, conversation, { content, kind: 'agent' })
-
-const change = (id: string, patch: Parameters<typeof updateWebhook>[3]) =>
-  updateWebhook(office.context, office.tenant.agent, id, patch, async () => undefined)
+const say = (content: string) => office.say(conversation, content)
 
 const recover = async (id: string, since: string) =>
   (await recoverWebhook(office.context, office.tenant.agent, id, since)).answer.since
@@ -122,7 +116,7 @@ describe('a webhook that fails', () => {
   it('is disabled and told of once, though several attempts find it out together', async () => {
     const { id } = await office.makeWebhook({ events: ['message.created'] })
     for (const { conversation } of await Promise.all([1, 2, 3, 4, 5].map(() => office.tenant.thread()))) {
-      await sendMessage(office.context, office.tenant.agent, conversation, { content: 'x', kind: 'agent' })
+      await office.say(conversation, 'x')
     }
     office.receiver.answer(410)
     await office.run()
@@ -133,7 +127,7 @@ describe('a webhook that fails', () => {
   it('gets another chance with another address', async () => {
     const { id } = await office.makeWebhook({ events: ['message.created'] })
     await failOn([0, 4.9])
-    expect(await change(id, { url: `${office.receiver.url}/new` })).toMatchObject({ failing_since: null })
+    expect(await office.change(id, { url: `${office.receiver.url}/new` })).toMatchObject({ failing_since: null })
     await failOn([5.1])
     expect((await office.webhook(id)).enabled).toBe(true)
   })
@@ -145,7 +139,7 @@ describe('a webhook that was disabled', () => {
     await say('one')
     await office.run()
     const [delivery] = await office.deliveries(id)
-    expect(await change(id, { enabled: false })).toMatchObject({ enabled: false, disabled_reason: 'manual' })
+    expect(await office.change(id, { enabled: false })).toMatchObject({ enabled: false, disabled_reason: 'manual' })
     const { context, tenant } = office
     const asks = [
       () => resendDelivery(context, tenant.agent, id, delivery?.id ?? ''),
@@ -155,7 +149,7 @@ describe('a webhook that was disabled', () => {
     for (const ask of asks) {
       await expect(ask()).rejects.toMatchObject({ code: 'conflict', message: expect.stringContaining('enable it') })
     }
-    expect(await change(id, { enabled: true })).toMatchObject({
+    expect(await office.change(id, { enabled: true })).toMatchObject({
       enabled: true,
       disabled_reason: null,
       disabled_at: null,
@@ -173,7 +167,7 @@ describe('a webhook that was disabled', () => {
     office.receiver.answer(({ path }) => (path === '/a' ? 410 : 200))
     await say('failed before')
     await office.run()
-    await change(id, { enabled: true })
+    await office.change(id, { enabled: true })
     const [mark] = await office.sql<{ at: Date }[]>`select max(created_at) + interval '1 ms' as at from events`
     const since = mark?.at.toISOString() ?? ''
     await expect
@@ -183,7 +177,7 @@ describe('a webhook that was disabled', () => {
     await office.run()
     for (const content of ['missed one', 'missed two']) await say(content)
     await office.run()
-    await change(id, { enabled: true })
+    await office.change(id, { enabled: true })
     office.receiver.answer(200)
     await say('after')
     await office.run()
@@ -210,7 +204,7 @@ describe('a webhook that was disabled', () => {
     await office.run()
     office.receiver.answer(200)
     office.receiver.requests.length = 0
-    await change(id, { enabled: true, events: ['message.created'] })
+    await office.change(id, { enabled: true, events: ['message.created'] })
     await recover(id, new Date(0).toISOString())
     await office.run()
     expect(heardAt('/')).toEqual(['failed'])
@@ -218,9 +212,9 @@ describe('a webhook that was disabled', () => {
 
   it('hears from when on it can be recovered, where the log does not reach back so far', async () => {
     const { id } = await office.makeWebhook({ events: ['message.created'] })
-    await change(id, { enabled: false })
+    await office.change(id, { enabled: false })
     for (const content of ['pruned', 'kept one', 'kept two']) await say(content)
-    await change(id, { enabled: true })
+    await office.change(id, { enabled: true })
     await office.sql`update log_followers f set seq = h.seq from workspace_heads h where h.workspace_id = f.workspace_id`
     await office.sql`
       update events set created_at = created_at - interval '8 days'
@@ -239,9 +233,9 @@ describe('a webhook that was disabled', () => {
 
   it('recovers page by page, and goes on where a worker has ended', async () => {
     const { id } = await office.makeWebhook({ events: ['message.created'] })
-    await change(id, { enabled: false })
+    await office.change(id, { enabled: false })
     for (let n = 0; n < 30; n += 1) await say(`${n}`)
-    await change(id, { enabled: true })
+    await office.change(id, { enabled: true })
     await recover(id, new Date(0).toISOString())
     await Promise.all([1, 2, 3].map(() => recoverSome(office.sql, { limit: 4 })))
     while (await recoverSome(office.sql, { limit: 4 }));

@@ -5,9 +5,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { signBody } from '../../auth/webhook-signature.ts'
-import { sendMessage } from '../../server/domain/messages.ts'
 import { resendDelivery } from '../../server/domain/webhook-resends.ts'
-import { rotateSecret, updateWebhook } from '../../server/domain/webhooks.ts'
+import { rotateSecret } from '../../server/domain/webhooks.ts'
 import { type Office, startWebhooks } from './start-webhooks.ts'
 
 const example = fileURLToPath(new URL('../../examples/webhook-receiver.mjs', import.meta.url))
@@ -29,7 +28,7 @@ beforeAll(async () => {
   })
   const [line] = await once(child.stderr ?? child, 'data')
   url = /http:\S+/.exec(String(line))?.[0] ?? ''
-  await updateWebhook(office.context, office.tenant.agent, webhook, { url }, async () => undefined)
+  await office.change(webhook, { url })
 })
 afterAll(async () => {
   child.kill()
@@ -45,8 +44,7 @@ const events = (): { id: string; data: { message: { content: string } } }[] =>
 
 it('takes what we send, does its work once for what comes twice, and verifies with the old secret during a rotation', async () => {
   const { conversation } = await office.tenant.thread()
-  const say = (content: string) =>
-    sendMessage(office.context, office.tenant.agent, conversation, { content, kind: 'agent' })
+  const say = (content: string) => office.say(conversation, content)
   await say('Grüße')
   await office.run()
   const [delivery] = await office.deliveries(webhook)

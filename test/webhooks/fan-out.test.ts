@@ -4,9 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { transact } from '../../server/db/sql.ts'
 import { createContact, updateContact } from '../../server/domain/contacts.ts'
 import { openConversation } from '../../server/domain/conversations.ts'
-import { receiveMessage, sendMessage } from '../../server/domain/messages.ts'
+import { receiveMessage } from '../../server/domain/messages.ts'
 import { updateConversation } from '../../server/domain/triage.ts'
-import { updateWebhook } from '../../server/domain/webhooks.ts'
 import { fanOut, skipUnheard } from '../../server/webhooks/fan-out.ts'
 import { makeTenant, type Tenant } from '../support/tenant.ts'
 import { type Office, startWebhooks, told } from './start-webhooks.ts'
@@ -17,9 +16,6 @@ beforeAll(async () => {
 })
 afterEach(() => office.clear())
 afterAll(() => office.close())
-
-const say = (conversation: string, content: string, kind: 'agent' | 'note' = 'agent', tenant = office.tenant) =>
-  sendMessage(office.context, tenant.agent, conversation, { content, kind })
 
 const close = (conversation: string) =>
   updateConversation(office.context, office.tenant.agent, conversation, { status: 'closed' })
@@ -40,8 +36,8 @@ describe('a webhook is told', () => {
     const { context, tenant } = office
     const thread = await tenant.thread()
     await receiveMessage(context, thread.visitor, 'Hi!')
-    await say(thread.conversation, 'psst', 'note')
-    await say(thread.conversation, 'Hello')
+    await office.say(thread.conversation, 'psst', { kind: 'note' })
+    await office.say(thread.conversation, 'Hello')
     await updateContact(context, tenant.agent, thread.contact, { name: 'Marie' })
     await updateContact(context, tenant.agent, thread.contact, { email: 'marie@example.com' })
     await updateContact(context, tenant.agent, thread.contact, { email: 'Marie@example.com '.trim().toLowerCase() })
@@ -82,16 +78,14 @@ describe('a webhook is told', () => {
 
   it('from the moment on in which it was made or enabled, and of nothing before', async () => {
     const { conversation } = await office.tenant.thread()
-    await say(conversation, 'before it was made')
+    await office.say(conversation, 'before it was made')
     const { id } = await office.makeWebhook({ events: ['message.created'] })
-    await say(conversation, 'first')
+    await office.say(conversation, 'first')
     await office.run()
-    const change = (enabled: boolean) =>
-      updateWebhook(office.context, office.tenant.agent, id, { enabled }, async () => undefined)
-    await change(false)
-    await say(conversation, 'while it was disabled')
-    await change(true)
-    await say(conversation, 'second')
+    await office.change(id, { enabled: false })
+    await office.say(conversation, 'while it was disabled')
+    await office.change(id, { enabled: true })
+    await office.say(conversation, 'second')
     await office.run()
     expect(office.receiver.requests.map((request) => told(request).data.message?.content)).toEqual(['first', 'second'])
   })
@@ -128,8 +122,8 @@ describe('a webhook is told', () => {
     await office.makeWebhook()
     const gone = await office.tenant.thread()
     const blank = await office.tenant.thread()
-    await say(gone.conversation, 'secret of one that is gone')
-    await say(blank.conversation, 'secret of one that is blank')
+    await office.say(gone.conversation, 'secret of one that is gone')
+    await office.say(blank.conversation, 'secret of one that is blank')
     await office.sql`update events set payload = '{}' where payload ->> 'content' = 'secret of one that is blank'`
     const { followed } = await transact(office.sql, async (tx) => {
       const [row] = await tx<{ id: number }[]>`
@@ -166,7 +160,7 @@ describe('two workers', () => {
     })
     await Promise.all(
       threads.map(async ({ conversation }) => {
-        for (let n = 0; n < 25; n += 1) await say(conversation, `${n}`, n % 5 === 0 ? 'note' : 'agent')
+        for (let n = 0; n < 25; n += 1) await office.say(conversation, `${n}`, { kind: n % 5 === 0 ? 'note' : 'agent' })
       }),
     )
     writing = false
@@ -204,7 +198,7 @@ describe('two workers', () => {
   it('are not stopped by a crash in between: what was not committed is made by the next, once', async () => {
     const { id } = await office.makeWebhook({ events: ['message.created'] })
     const { conversation } = await office.tenant.thread()
-    await say(conversation, 'one')
+    await office.say(conversation, 'one')
     await office.sql`alter table log_followers add constraint crash check (seq < 0) not valid`
     await expect(fanOut(office.sql)).rejects.toThrow(/crash/)
     await office.sql`alter table log_followers drop constraint crash`

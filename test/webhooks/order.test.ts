@@ -2,7 +2,6 @@
 
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import type { Post, PostResult } from '../../schema/outbound.ts'
-import { sendMessage } from '../../server/domain/messages.ts'
 import { atOnce } from '../../server/webhooks/claims.ts'
 import { makeTenant, type Tenant } from '../support/tenant.ts'
 import { type Office, startWebhooks, told } from './start-webhooks.ts'
@@ -19,9 +18,6 @@ const threads = async (count: number, tenant: Tenant = office.tenant): Promise<s
   for (let n = 0; n < count; n += 1) made.push((await tenant.thread()).conversation)
   return made
 }
-
-const say = (conversation: string, content: string, tenant: Tenant = office.tenant) =>
-  sendMessage(office.context, tenant.agent, conversation, { content, kind: 'agent' })
 
 /** Senders whose posts wait for the test; `running` are those that have begun and not ended. */
 const startPaused = () => {
@@ -54,7 +50,7 @@ it('first attempts of a conversation come in its order, over two senders, also w
   await office.makeWebhook({ events: ['message.created'] })
   const conversations = await threads(8)
   const [failing = ''] = conversations
-  for (let n = 0; n < 12; n += 1) await Promise.all(conversations.map((one) => say(one, `${n}`)))
+  for (let n = 0; n < 12; n += 1) await Promise.all(conversations.map((one) => office.say(one, `${n}`)))
   const open = new Set<unknown>()
   let overlaps = 0
   office.receiver.answer(async (request) => {
@@ -85,7 +81,7 @@ it('first attempts of a conversation come in its order, over two senders, also w
 it('a later event waits for the first attempt of the one before, and never for its retries', async () => {
   await office.makeWebhook({ events: ['message.created'] })
   const [one = ''] = await threads(1)
-  for (const content of ['a', 'b', 'c']) await say(one, content)
+  for (const content of ['a', 'b', 'c']) await office.say(one, content)
   await office.follow()
   const paused = startPaused()
   expect(await paused.sender.send()).toBe(1)
@@ -105,7 +101,7 @@ it('a later event waits for the first attempt of the one before, and never for i
 it('a webhook gets 8 requests at a time, and 2 while it fails; a conversation one', async () => {
   await office.makeWebhook({ events: ['message.created'] })
   const conversations = await threads(12)
-  for (const one of [...conversations, ...conversations]) await say(one, 'x')
+  for (const one of [...conversations, ...conversations]) await office.say(one, 'x')
   await office.follow()
   const paused = startPaused()
   expect(await paused.sender.send()).toBe(atOnce.webhook)
@@ -128,7 +124,7 @@ it('a workspace whose receivers hang leaves room for the others, and each webhoo
   const urls = Array.from({ length: 6 }, (_, n) => `http://127.0.0.1:1/hang/${n}`)
   for (const url of urls) await office.makeWebhook({ events: ['message.created'], url, tenant: busy })
   await office.makeWebhook({ events: ['message.created'], url: 'http://127.0.0.1:1/quick' })
-  for (const one of await threads(20, busy)) await say(one, 'x', busy)
+  for (const one of await threads(20, busy)) await office.say(one, 'x', { tenant: busy })
   await office.follow()
   const paused = startPaused()
   await paused.sender.send()
@@ -136,7 +132,7 @@ it('a workspace whose receivers hang leaves room for the others, and each webhoo
   const counts = urls.map((url) => paused.running.filter((one) => one.url === url).length)
   expect(Math.min(...counts)).toBeGreaterThanOrEqual(5)
   const [late = ''] = await threads(1)
-  await say(late, 'quick')
+  await office.say(late, 'quick')
   await office.follow()
   expect(await paused.sender.send()).toBe(1)
   expect(paused.running.at(-1)?.content).toBe('quick')
@@ -146,7 +142,7 @@ it('a workspace whose receivers hang leaves room for the others, and each webhoo
 it('what one sender has taken no other takes, however many look at once', async () => {
   await office.makeWebhook({ events: ['message.created'] })
   await office.makeWebhook({ events: ['message.created'] })
-  for (const one of await threads(30)) await say(one, 'x')
+  for (const one of await threads(30)) await office.say(one, 'x')
   await office.follow()
   const senders = Array.from({ length: 6 }, () => startPaused())
   await Promise.all(senders.map(({ sender }) => sender.send()))

@@ -2,7 +2,6 @@
 
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { signMessage } from '../../auth/webhook-signature.ts'
-import { sendMessage } from '../../server/domain/messages.ts'
 import { rotateSecret } from '../../server/domain/webhooks.ts'
 import type { Received } from '../support/receiver.ts'
 import { verifiesAsDocumented, verifiesAsStandard } from './receivers.ts'
@@ -17,15 +16,12 @@ beforeAll(async () => {
 afterEach(() => office.clear())
 afterAll(() => office.close())
 
-const say = (content: string) =>
-  sendMessage(office.context, office.tenant.agent, conversation, { content, kind: 'agent' })
-
 const rotate = async (id: string, overlap: number) =>
   (await rotateSecret(office.context, office.tenant.agent, id, overlap)).answer.secret
 
 /** Sends a message and returns what came last. */
 const receive = async (content: string): Promise<Received> => {
-  await say(content)
+  await office.say(conversation, content)
   await office.run()
   const received = office.receiver.requests.at(-1)
   if (!received) throw new Error('nothing came')

@@ -2,12 +2,12 @@
 
 import { pino } from 'pino'
 import type { LoggedEvent } from '../../schema/events.ts'
-import { type WebhookType, webhookTypes } from '../../schema/muro/webhooks.ts'
+import { type UpdateWebhook, type WebhookType, webhookTypes } from '../../schema/muro/webhooks.ts'
 import type { Post, PrivateHost } from '../../schema/outbound.ts'
 import type { Context } from '../../server/domain/context.ts'
 import { sendMessage } from '../../server/domain/messages.ts'
 import { type DeliveryFacts, listDeliveries } from '../../server/domain/webhook-deliveries.ts'
-import { createWebhook, readWebhook, type WebhookSecretFacts } from '../../server/domain/webhooks.ts'
+import { createWebhook, readWebhook, updateWebhook, type WebhookSecretFacts } from '../../server/domain/webhooks.ts'
 import { createPost } from '../../server/outbound/post.ts'
 import { fanOut } from '../../server/webhooks/fan-out.ts'
 import { recoverSome } from '../../server/webhooks/recovery.ts'
@@ -69,6 +69,12 @@ export const startWebhooks = async ({
     return (await createWebhook(context, of.agent, input, async () => undefined)).answer
   }
 
+  const say = (
+    conversation: string,
+    content: string,
+    { kind = 'agent', tenant: of = tenant }: { kind?: 'agent' | 'note'; tenant?: Tenant } = {},
+  ) => sendMessage(context, of.agent, conversation, { content, kind })
+
   const deliveries = async (id: string): Promise<DeliveryFacts[]> =>
     (await listDeliveries(context, tenant.agent, id, { limit: 1000 })).data.reverse()
 
@@ -94,13 +100,16 @@ export const startWebhooks = async ({
       }
     },
     makeWebhook,
+    change: (id: string, patch: UpdateWebhook) =>
+      updateWebhook(context, tenant.agent, id, patch, async () => undefined),
+    say,
     webhook: (id: string) => readWebhook(context, tenant.agent, id),
     deliveries,
     /** Makes a webhook with one delivery that waits for its first attempt. */
     deliverable: async (url = receiver.url): Promise<{ id: string; delivery: () => Promise<DeliveryFacts> }> => {
       const { id } = await makeWebhook({ events: ['message.created'], url: new URL(url).href })
       const { conversation } = await tenant.thread()
-      await sendMessage(context, tenant.agent, conversation, { content: 'hello', kind: 'agent' })
+      await say(conversation, 'hello')
       await follow()
       const delivery = async () => {
         const [only, ...others] = await deliveries(id)
