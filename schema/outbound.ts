@@ -18,12 +18,12 @@ export const postFailures = [
 export type PostFailure = (typeof postFailures)[number]
 
 /**
- * How a post ended. With an answer: its status, the first 4,096 bytes of its body as text, and whether the status is a
- * 2xx; redirects are not followed. Without one: why. A message names the host at most and may be shown to whoever
- * entered the address.
+ * How a post ended. With an answer: its status, the first 4,096 bytes of its body as text, whether the status is a 2xx,
+ * and for how many seconds it asks to be left alone (Retry-After); redirects are not followed. Without one: why. A
+ * message names the host at most and may be shown to whoever entered the address.
  */
 export type PostResult =
-  | { ok: boolean; status: number; body: string }
+  | { ok: boolean; status: number; body: string; retryAfter?: number }
   | { ok: false; failure: PostFailure; message: string }
 
 /** Posts a body and never rejects; after `timeout` ms it has ended, whatever the other side does. */

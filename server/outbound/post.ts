@@ -5,6 +5,7 @@ import type { Post, PostResult, PrivateHost } from '../../schema/outbound.ts'
 import { createDialer } from './dial.ts'
 import { type Failed, failed, failureOf } from './failures.ts'
 import { createGuard, type Lookup } from './guard.ts'
+import { readRetryAfter } from './retry-after.ts'
 
 /** How much of an answer's body is kept, in bytes. */
 export const keptBody = 4096
@@ -36,7 +37,11 @@ export const createPost = ({
     signal: AbortSignal,
   ): Promise<PostResult> => {
     try {
-      const { statusCode, body: answer } = await agent.request({
+      const {
+        statusCode,
+        headers: told,
+        body: answer,
+      } = await agent.request({
         origin: target.origin,
         path: target.pathname + target.search,
         method: 'POST',
@@ -46,7 +51,13 @@ export const createPost = ({
         bodyTimeout: timeout,
         signal,
       })
-      return { ok: statusCode >= 200 && statusCode < 300, status: statusCode, body: await startOf(answer) }
+      const retryAfter = readRetryAfter(told['retry-after'], Date.now())
+      return {
+        ok: statusCode >= 200 && statusCode < 300,
+        status: statusCode,
+        body: await startOf(answer),
+        ...(retryAfter === undefined ? {} : { retryAfter }),
+      }
     } catch (error) {
       return failureOf(error, target.host)
     }

@@ -74,7 +74,8 @@ const fail = async (
      where w.id = ${endpointId} for no key update of w`
   if (!webhook) return
   const isGone = outcome.status === 410
-  const schedule = JSON.stringify(webhook.enabled && !isGone ? retrySchedule : [])
+  const waits = webhook.enabled && !isGone ? retrySchedule.map((planned) => Math.max(planned, outcome.wait)) : []
+  const schedule = JSON.stringify(waits)
   // In seconds; null: that was the last try.
   const wait = tx`((${schedule}::text::json ->> d.tries)::float8 * ${1 + jitter * random}::float8)`
   const [settled] = await tx`
