@@ -78,6 +78,7 @@ export const createWebhook = z.object({
   events,
   description: shortText(200).optional(),
   website_id: publicId('site').optional(),
+  enabled: z.boolean().optional().describe('`false`: it is told of nothing until it is enabled.'),
 })
 
 export const updateWebhook = z

@@ -123,11 +123,13 @@ export const createWebhook = async (
       const isOfSite = scope.site !== null || input.website_id !== undefined
       const site = isOfSite ? await findSite(tx, scope, input.website_id) : null
       const secret = newWebhookSecret()
+      const isEnabled = input.enabled ?? true
       const [row] = await tx<{ facts: WebhookFacts }[]>`
         insert into webhook_endpoints as w (public_id, workspace_id, site_id, url, events, description, secret,
-                                            created_seq, enabled_seq)
+                                            created_seq, enabled_seq, enabled, disabled_reason, disabled_at)
         select ${newId('webhook')}, ${workspace.id}, ${site?.id ?? null}, ${input.url}, ${input.events},
-               ${input.description ?? null}, ${secret}, h.seq, h.seq
+               ${input.description ?? null}, ${secret}, h.seq, h.seq, ${isEnabled},
+               ${isEnabled ? null : 'manual'}, ${isEnabled ? tx`null` : tx`clock_timestamp()`}
           from workspace_heads h where h.workspace_id = ${workspace.id}
         returning ${tx.unsafe(webhookFacts)} as facts`
       if (!row) throw new Error('a webhook was not inserted')

@@ -129,6 +129,19 @@ describe('a webhook', () => {
     }
   })
 
+  it('may be made disabled: it is told of nothing until it is enabled', async () => {
+    const made = await make({ enabled: false })
+    expect(made).toMatchObject({ enabled: false, disabled_reason: 'manual', disabled_at: time })
+    expect((await muro.post(`/webhooks/${made.id}/test`)).status).toBe(409)
+    const { conversation } = await tenant.thread()
+    await muro.post(`/conversations/${conversation}/messages`, { content: 'too early' })
+    await muro.patch(`/webhooks/${made.id}`, { enabled: true })
+    await muro.post(`/conversations/${conversation}/messages`, { content: 'now' })
+    const [first] = await receiver.received(1)
+    expect(JSON.parse(first?.body ?? '')).toMatchObject({ data: { message: { content: 'now' } } })
+    expect(await make({ enabled: true })).toMatchObject({ enabled: true, disabled_at: null })
+  })
+
   it('is not made of what is wrong, and the answer names it', async () => {
     const events = ['message.created']
     for (const [body, param] of [
@@ -151,6 +164,7 @@ describe('a webhook', () => {
       [{ url, events, website_id: 'web_unknown' }, 'website_id'],
       [{ url, events, website_id: 'vis_a' }, 'website_id'],
       [{ url, events, website_id: null }, 'website_id'],
+      [{ url, events, enabled: 'no' }, 'enabled'],
       [[], undefined],
       [undefined, undefined],
     ] as const) {
