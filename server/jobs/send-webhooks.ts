@@ -7,7 +7,7 @@ import type { Context } from '../domain/context.ts'
 import { fanOut, readNeeds, skipUnheard } from '../webhooks/fan-out.ts'
 import { recoverSome } from '../webhooks/recovery.ts'
 import { createSender } from '../webhooks/sender.ts'
-import { removeDeleted, removeOldDeliveries } from '../webhooks/upkeep.ts'
+import { failAbandoned, removeDeleted, removeOldDeliveries } from '../webhooks/upkeep.ts'
 import { type Job, startLoop } from './loop.ts'
 
 /** How often it looks for what other processes have written, or what is due again, in ms. */
@@ -65,6 +65,7 @@ export const startSendingWebhooks = ({
     'tidy webhooks',
     async () => {
       await skipUnheard(sql)
+      await failAbandoned(sql)
       await removeDeleted(sql, { isStopped })
       if (Date.now() - lastRemoval > hour) {
         await removeOldDeliveries(sql, { isStopped })

@@ -1,12 +1,29 @@
-/** Upkeep: removes deliveries that nobody needs any more, a slice at a time. */
+/** Upkeep: ends deliveries that nobody ends any more, and removes those that nobody needs, a slice at a time. */
 
 import { deliveryDays } from '../../schema/muro/webhooks.ts'
-import type { Sql } from '../db/sql.ts'
+import { type Sql, transact } from '../db/sql.ts'
+import { failPending } from '../domain/webhook-queue.ts'
 
 /** How much a statement removes at most. */
 const slice = 1000
 
 type Stop = { isStopped?: () => boolean }
+
+/** Ends what was under way when its webhook was disabled, and whose process has ended since. */
+export const failAbandoned = async (sql: Sql): Promise<void> => {
+  await transact(sql, async (tx) => {
+    const isAbandoned = tx`
+      d.endpoint_id = w.id and d.state = 'pending' and (d.lease_until is null or d.lease_until <= clock_timestamp())`
+    // By the number of attempts: so are the indexes of what waits.
+    const webhooks = await tx<{ id: number }[]>`
+      select w.id from webhook_endpoints w
+       where not w.enabled and w.deleted_at is null
+         and (exists (select from webhook_deliveries d where ${isAbandoned} and d.attempts = 0)
+              or exists (select from webhook_deliveries d where ${isAbandoned} and d.attempts > 0))
+       order by w.id for no key update skip locked`
+    for (const { id } of webhooks) await failPending(tx, id)
+  })
+}
 
 /** Removes deliveries that are older than they are kept, and returns how many. */
 export const removeOldDeliveries = async (

@@ -1,8 +1,8 @@
-/** What is removed: deliveries that are old, and webhooks that were deleted. */
+/** What is tidied up: deliveries that are old or that nobody ends any more, and webhooks that were deleted. */
 
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { deleteWebhook } from '../../server/domain/webhooks.ts'
-import { removeDeleted, removeOldDeliveries } from '../../server/webhooks/upkeep.ts'
+import { failAbandoned, removeDeleted, removeOldDeliveries } from '../../server/webhooks/upkeep.ts'
 import { type Office, startWebhooks } from './start-webhooks.ts'
 
 let office: Office
@@ -65,4 +65,22 @@ it('a webhook that was deleted goes with all its deliveries, and others stay', a
   await Promise.all([removeDeleted(office.sql), removeDeleted(office.sql)])
   await removeDeleted(office.sql)
   expect(await counts()).toEqual({ deliveries: 4, attempts: 4, webhooks: 1 })
+})
+
+it('what was under way when its webhook was disabled has failed once its process has ended, and is never sent', async () => {
+  const { id, delivery } = await office.deliverable()
+  const other = await office.makeWebhook()
+  await office.tenant.thread()
+  await office.follow()
+  await office.makeSender(() => new Promise(() => undefined)).send()
+  await office.change(id, { enabled: false })
+  await failAbandoned(office.sql)
+  expect(await delivery()).toMatchObject({ status: 'pending' })
+  await office.sql`update webhook_deliveries set lease_until = lease_until - interval '15 s'`
+  await Promise.all([failAbandoned(office.sql), failAbandoned(office.sql)])
+  expect(await delivery()).toMatchObject({ status: 'failed', next_attempt_at: null })
+  await office.change(id, { enabled: true })
+  await office.run()
+  expect(await delivery()).toMatchObject({ status: 'failed' })
+  expect((await office.deliveries(other.id)).map(({ status }) => status)).toEqual(['succeeded'])
 })
