@@ -16,6 +16,7 @@ import { webhookBodies } from './webhook-bodies.ts'
 import {
   createWebhook,
   delivery,
+  deliveryWithBody,
   recoverWebhook,
   recovery,
   rotateWebhook,
@@ -50,6 +51,27 @@ const refundRule = {
     { type: 'add_tag', value: 'refund' },
     { type: 'reply', text: 'We’ll sort this out right away.' },
   ],
+} as const
+
+const sentOnce = {
+  object: 'webhook_delivery',
+  id: 'dlv_19d0',
+  webhook_id: 'whk_a41f',
+  event_id: 'evt_5f8c',
+  event_type: 'message.created',
+  status: 'pending',
+  attempts: [
+    {
+      at: '2026-06-07T10:00:00.412Z',
+      duration_ms: 187,
+      status: 503,
+      failure: 'status',
+      message: 'answered 503',
+      response: 'Service Unavailable',
+    },
+  ],
+  next_attempt_at: '2026-06-07T10:00:30.599Z',
+  created_at: '2026-06-07T10:00:00.000Z',
 } as const
 
 const endpoint = {
@@ -146,25 +168,11 @@ const answered: Examples = [
     secret: 'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD5sSYspob7o0=',
   }),
   like(recovery, { object: 'webhook_recovery', webhook_id: 'whk_a41f', since: '2026-06-06T00:00:00.000Z' }),
-  like(delivery, {
-    object: 'webhook_delivery',
-    id: 'dlv_19d0',
-    webhook_id: 'whk_a41f',
-    event_id: 'evt_5f8c',
-    event_type: 'message.created',
-    status: 'pending',
-    attempts: [
-      {
-        at: '2026-06-07T10:00:00.412Z',
-        duration_ms: 187,
-        status: 503,
-        failure: 'status',
-        message: null,
-        response: 'Service Unavailable',
-      },
-    ],
-    next_attempt_at: '2026-06-07T10:00:30.412Z',
-    created_at: '2026-06-07T10:00:00.000Z',
+  like(delivery, { ...sentOnce, attempts: [...sentOnce.attempts] }),
+  like(deliveryWithBody, {
+    ...sentOnce,
+    attempts: [...sentOnce.attempts],
+    body: '{"id":"evt_5f8c","type":"message.created","organization_id":"org_7c11","created_at":"2026-06-07T10:00:00.000Z","data":{"message":{"id":"msg_4b71","…":"…"}}}',
   }),
   like(user, {
     object: 'user',

@@ -150,6 +150,11 @@ export const delivery = z
   })
   .meta({ id: 'WebhookDelivery' })
 
+/** A delivery with what it says, byte by byte: what was signed can be looked at again. */
+export const deliveryWithBody = delivery
+  .extend({ body: z.string().nullable().describe('The body that is sent; null: what it said was deleted.') })
+  .meta({ id: 'WebhookDeliveryWithBody' })
+
 export type Webhook = z.infer<typeof webhook>
 export type CreateWebhook = z.infer<typeof createWebhook>
 export type WebhookWithSecret = z.infer<typeof webhookWithSecret>
@@ -157,3 +162,4 @@ export type UpdateWebhook = z.infer<typeof updateWebhook>
 export type ListDeliveries = z.infer<typeof listDeliveries>
 export type Recovery = z.infer<typeof recovery>
 export type Delivery = z.infer<typeof delivery>
+export type DeliveryWithBody = z.infer<typeof deliveryWithBody>

@@ -2,7 +2,7 @@
 
 import { HubbubError } from '../../schema/errors.ts'
 import { isId } from '../../schema/ids.ts'
-import type { Delivery, ListDeliveries } from '../../schema/muro/webhooks.ts'
+import type { Delivery, DeliveryWithBody, ListDeliveries } from '../../schema/muro/webhooks.ts'
 import type { Queryable } from '../db/sql.ts'
 import type { Context, Reach } from './context.ts'
 import { isoTime } from './facts.ts'
@@ -12,6 +12,7 @@ import { findWebhook } from './webhooks.ts'
 
 /** A delivery as it is shown, before a face says what it is. */
 export type DeliveryFacts = Omit<Delivery, 'object'>
+export type DeliveryBodyFacts = Omit<DeliveryWithBody, 'object'>
 
 /** The facts of a row `d` of webhook_deliveries, beside the row `w` of its webhook. */
 const deliveryFacts = `
@@ -44,20 +45,33 @@ export const listDeliveries = async (
 
 /** Returns one delivery of a webhook that the scope reaches. */
 export const readDelivery = async (
-  { sql }: { sql: Queryable },
+  context: { sql: Queryable },
   reach: Reach,
   webhook: string,
   delivery: string,
-): Promise<DeliveryFacts> => {
+): Promise<DeliveryFacts> => (await findDelivery(context, reach, webhook, delivery)).facts
+
+/** Returns one delivery of a webhook that the scope reaches, with the body that is sent. */
+export const readDeliveryWithBody = async (
+  context: { sql: Queryable },
+  reach: Reach,
+  webhook: string,
+  delivery: string,
+): Promise<DeliveryBodyFacts> => {
+  const { facts, body } = await findDelivery(context, reach, webhook, delivery)
+  return { ...facts, body }
+}
+
+const findDelivery = async ({ sql }: { sql: Queryable }, reach: Reach, webhook: string, delivery: string) => {
   const { id } = await findWebhook(sql, reach, webhook)
   const [found] = isId('delivery', delivery)
-    ? await sql<{ facts: DeliveryFacts }[]>`
-        select ${sql.unsafe(deliveryFacts)} as facts
+    ? await sql<{ facts: DeliveryFacts; body: string | null }[]>`
+        select ${sql.unsafe(deliveryFacts)} as facts, d.body
           from webhook_deliveries d join webhook_endpoints w on w.id = d.endpoint_id
          where d.endpoint_id = ${id} and d.public_id = ${delivery}`
     : []
   if (!found) throw noDelivery()
-  return found.facts
+  return found
 }
 
 /** Returns the error for an id that names no delivery of the webhook. */

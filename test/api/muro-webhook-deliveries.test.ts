@@ -74,7 +74,10 @@ describe('what happens', () => {
       next_attempt_at: null,
       created_at: time,
     })
-    expect((await muro.get(`/webhooks/${id}/deliveries/${newest?.id}`)).body).toEqual(newest)
+    expect((await muro.get(`/webhooks/${id}/deliveries/${newest?.id}`)).body).toEqual({
+      ...newest,
+      body: receiver.requests.at(-1)?.body,
+    })
     expect(older).toHaveLength(14)
     expect(receiver.requests.map(({ body }) => body).join()).not.toContain('psst')
   })
@@ -151,6 +154,7 @@ describe('what happens', () => {
     const blank = await muro.post(`/webhooks/${id}/deliveries/${idOf(tested)}/resend`)
     expect([blank.status, blank.body]).toEqual([409, conflict])
     expect(blank.text).toContain('deleted')
+    expect((await muro.get(`/webhooks/${id}/deliveries/${idOf(tested)}`)).body).toMatchObject({ body: null })
   })
 
   it('to a receiver that is gone disables its webhook, and whoever listens is told', async () => {

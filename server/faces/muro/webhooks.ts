@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { answers, byId, deleted, listOf } from '../../../schema/muro/conventions.ts'
 import * as contracts from '../../../schema/muro/webhooks.ts'
-import { type DeliveryFacts, listDeliveries, readDelivery } from '../../domain/webhook-deliveries.ts'
+import { type DeliveryFacts, listDeliveries, readDeliveryWithBody } from '../../domain/webhook-deliveries.ts'
 import { recoverWebhook, resendDelivery, testWebhook } from '../../domain/webhook-resends.ts'
 import {
   createWebhook,
@@ -192,15 +192,16 @@ export const webhookRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, {
       config: { scope: 'read' },
       schema: {
         tags,
-        summary: 'Read a delivery with its attempts',
+        summary: 'Read a delivery with its attempts and its body',
         operationId: 'getWebhookDelivery',
         params: contracts.byDelivery,
-        response: answers({ 200: contracts.delivery }, 'not_found'),
+        response: answers({ 200: contracts.deliveryWithBody }, 'not_found'),
       },
     },
     async (request) => {
       const { id, delivery_id } = request.params
-      return presentDelivery(await readDelivery(context, admitted(request), id, delivery_id))
+      const facts = await readDeliveryWithBody(context, admitted(request), id, delivery_id)
+      return { object: 'webhook_delivery' as const, ...facts }
     },
   )
 
