@@ -16,6 +16,7 @@ import { HubbubError, StartError } from './schema/errors.ts'
 import type { Health, Operations, Use } from './schema/health.ts'
 import type { Post } from './schema/outbound.ts'
 import { createAi } from './server/ai/ai.ts'
+import { createAiMetrics } from './server/ai/metrics.ts'
 import { readCommand, UsageError, usage } from './server/commands.ts'
 import type { Database } from './server/db/database.ts'
 import { isAnswering } from './server/db/is-answering.ts'
@@ -93,7 +94,7 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
     const onListening = () => realtime?.recheckKeys()
     opened.push(watchKeyChanges({ url: database.url, context, keys, onListening, logger }).close)
   }
-  const ai = createAi(config)
+  const ai = createAi(config, { onEnded: createAiMetrics(metrics.registry) })
   const worker: ReturnType<typeof startWorker> | undefined =
     database && context && runs('worker')
       ? startWorker({ context, url: database.url, post, ai, retentionDays: config.EVENT_RETENTION_DAYS, logger })

@@ -1,5 +1,6 @@
 /** The AI that the operator has chosen: an endpoint that speaks OpenAI's chat completions. */
 
+import { performance } from 'node:perf_hooks'
 import { z } from 'zod'
 import { HubbubError, StartError } from '../../schema/errors.ts'
 
@@ -13,16 +14,28 @@ export type Ai = {
   complete(prompt: Prompt, signal?: AbortSignal): Promise<string>
 }
 
+/**
+ * How a request ended: with an answer; with a refusal, or an answer of which nothing can be made; too late; with nobody
+ * there, or an answer that broke off; or because nobody waited for it any more.
+ */
+export const aiOutcomes = ['answered', 'refused', 'unusable', 'timeout', 'unreachable', 'stopped'] as const
+
+export type AiOutcome = (typeof aiOutcomes)[number]
+
 /** How large an answer may get, in bytes. */
 const maxAnswer = 256 * 1024
 
 /**
  * Returns the AI; undefined where none is configured. It is asked once and not again: whoever asks knows better how long
- * that is worth it. `patience`: how long an answer may take in all, in ms.
+ * that is worth it. `patience`: how long an answer may take in all, in ms. `onEnded` hears how each request ended, and
+ * after how many seconds.
  */
 export const createAi = (
   { AI_BASE_URL: base, AI_API_KEY, AI_MODEL: model }: AiConfig,
-  { patience = 30_000 }: { patience?: number } = {},
+  {
+    patience = 30_000,
+    onEnded = () => undefined,
+  }: { patience?: number; onEnded?: (outcome: AiOutcome, seconds: number) => void } = {},
 ): Ai | undefined => {
   if (base === undefined || model === undefined) return undefined
   const key = AI_API_KEY?.trim() || undefined
@@ -54,13 +67,16 @@ export const createAi = (
       const stop = () => end.abort()
       signal?.addEventListener('abort', stop)
       if (signal?.aborted) stop()
+      const started = performance.now()
+      let outcome: AiOutcome = 'answered'
       try {
         return await ask(JSON.stringify({ model, messages }), end.signal)
       } catch (error) {
-        if (error instanceof HubbubError) throw error
-        if (isLate) throw failed(`did not answer within ${patience / 1000} s: try again`, error)
-        throw failed('cannot be reached: try again, or check AI_BASE_URL', error)
+        const failure = error instanceof AiError ? error : missing(isLate ? patience : undefined, error)
+        outcome = signal?.aborted ? 'stopped' : failure.outcome
+        throw failure
       } finally {
+        onEnded(outcome, (performance.now() - started) / 1000)
         clearTimeout(timer)
         signal?.removeEventListener('abort', stop)
       }
@@ -101,7 +117,8 @@ const readBounded = async ({ body }: Response): Promise<string> => {
   let size = 0
   for await (const chunk of body ?? []) {
     size += chunk.length
-    if (size > maxAnswer) throw failed(`answered more than ${maxAnswer / 1024} kB: try again, or check AI_MODEL`)
+    if (size > maxAnswer)
+      throw new AiError('unusable', `answered more than ${maxAnswer / 1024} kB: try again, or check AI_MODEL`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString()
@@ -132,12 +149,20 @@ const jsonIn = (text: string): unknown => {
 }
 
 /** Returns the error for an answer from which nothing can be taken. It is not shown: it may tell of a conversation. */
-export const unusable = (): HubbubError => failed('gave no usable answer: try again, or check AI_BASE_URL and AI_MODEL')
+export const unusable = (): HubbubError =>
+  new AiError('unusable', 'gave no usable answer: try again, or check AI_BASE_URL and AI_MODEL')
+
+// `patience` where that is over.
+const missing = (patience: number | undefined, cause: unknown): AiError =>
+  patience === undefined
+    ? new AiError('unreachable', 'cannot be reached: try again, or check AI_BASE_URL', cause)
+    : new AiError('timeout', `did not answer within ${patience / 1000} s: try again`, cause)
 
 // What it says of its refusal is for the log, in which its key is not: some show the one that they were sent.
-const refused = (status: number, answer: string): HubbubError => {
+const refused = (status: number, answer: string): AiError => {
   const what = advice[status] ?? (status < 500 ? 'check AI_BASE_URL and AI_MODEL' : 'try again')
-  return failed(`answered ${status}: ${what}`, new Error(`the AI answered ${status}: ${answer.slice(0, 500)}`))
+  const cause = new Error(`the AI answered ${status}: ${answer.slice(0, 500)}`)
+  return new AiError('refused', `answered ${status}: ${what}`, cause)
 }
 
 const advice: Record<number, string> = {
@@ -148,5 +173,11 @@ const advice: Record<number, string> = {
   429: 'it limits its requests, try again later',
 }
 
-const failed = (what: string, cause?: unknown): HubbubError =>
-  new HubbubError('unavailable', `The AI ${what}.`, { cause })
+class AiError extends HubbubError {
+  readonly outcome: AiOutcome
+
+  constructor(outcome: AiOutcome, what: string, cause?: unknown) {
+    super('unavailable', `The AI ${what}.`, { cause })
+    this.outcome = outcome
+  }
+}

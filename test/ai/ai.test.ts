@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { HubbubError, StartError } from '../../schema/errors.ts'
-import { createAi, type Prompt } from '../../server/ai/ai.ts'
+import { type AiOutcome, createAi, type Prompt } from '../../server/ai/ai.ts'
 import { type FakeAi, saying, startAi } from '../support/ai.ts'
 import type { Reply } from '../support/receiver.ts'
 
@@ -91,6 +91,37 @@ describe('the AI', () => {
     expect(start({ AI_API_KEY: 'ge heim' })).not.toThrow(/heim/)
     expect(start({ AI_BASE_URL: 'https://user:geheim@example.com' })).toThrow(StartError)
     expect(start({ AI_BASE_URL: 'https://user:geheim@example.com' })).not.toThrow(/geheim/)
+  })
+})
+
+describe('how a request ends, and when, is told:', () => {
+  it.each<[AiOutcome, Reply]>([
+    ['answered', saying('Done.')],
+    ['refused', 429],
+    ['unusable', { status: 200, body: '<html>' }],
+    ['unusable', 'endless'],
+    ['timeout', 'hang'],
+    ['unreachable', 'cut'],
+  ])('%s (%j)', async (outcome, reply) => {
+    fake.answer(reply)
+    const told: [AiOutcome, number][] = []
+    const ai = createAi(fake.env, { patience: 300, onEnded: (...how) => told.push(how) })
+    await ai?.complete(prompt).catch(() => undefined)
+    expect(told).toEqual([[outcome, expect.any(Number)]])
+    const [[, seconds] = ['', 0]] = told
+    expect(seconds).toBeGreaterThan(outcome === 'timeout' ? 0.29 : 0)
+  })
+
+  it('stopped, where nobody waits any more', async () => {
+    fake.answer('hang')
+    const told: AiOutcome[] = []
+    const end = new AbortController()
+    const ai = createAi(fake.env, { onEnded: (outcome) => told.push(outcome) })
+    const asked = failure(ai?.complete(prompt, end.signal) ?? Promise.resolve())
+    await fake.received(1)
+    end.abort()
+    await asked
+    expect(told).toEqual(['stopped'])
   })
 })
 

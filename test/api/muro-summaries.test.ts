@@ -150,6 +150,20 @@ describe('POST /conversations/{id}/summary', () => {
   })
 })
 
+it('an operator reads at /metrics how many requests to the AI ended how, and how long they took', async () => {
+  const counted = async (outcome: string) => {
+    const { text } = await call(api.url, 'GET', '/metrics')
+    const count = new RegExp(`^hubbub_ai_request_duration_seconds_count\\{outcome="${outcome}"\\} (\\d+)$`, 'm')
+    return Number(count.exec(text)?.[1])
+  }
+  await say()
+  const before = { answered: await counted('answered'), refused: await counted('refused') }
+  expect((await muro.post(path)).status).toBe(200)
+  fake.answer(500)
+  expect((await muro.post(path)).status).toBe(503)
+  expect([await counted('answered'), await counted('refused')]).toEqual([before.answered + 1, before.refused + 1])
+})
+
 it('both routes are in the OpenAPI document with what they answer', async () => {
   const { body } = await call(api.url, 'GET', '/api/v1/openapi.json')
   const routes = { get: expect.anything(), post: expect.anything() }

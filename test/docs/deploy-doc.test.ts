@@ -12,6 +12,7 @@ import { signChannel } from '../../auth/channel-signature.ts'
 import { createMetrics } from '../../realtime/metrics.ts'
 import { readConfig } from '../../schema/config.ts'
 import { presentHealth } from '../../schema/health.ts'
+import { createAiMetrics } from '../../server/ai/metrics.ts'
 import { readCommand } from '../../server/commands.ts'
 import { createRequestMetrics } from '../../server/http/request-metrics.ts'
 import { testApp } from '../support/api.ts'
@@ -225,6 +226,7 @@ describe('the page', () => {
     const metrics = createMetrics({ ofProcess: true })
     metrics.ofApp('1')
     createRequestMetrics(metrics.registry)
+    createAiMetrics(metrics.registry)
     const exported = new Set([...(await metrics.text()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
     const named = [page, example('alerts.yaml')].flatMap((text) =>
       text.match(/hubbub_[a-z0-9]+_[a-z0-9_]+|hubbub_sockets/g),
