@@ -37,6 +37,7 @@ import { createPost } from './server/outbound/post.ts'
 import { createRefusal } from './server/outbound/refusal.ts'
 import { type PusherApps, readPusherApps } from './server/pusher-apps.ts'
 import { closeOnSignal } from './server/signals.ts'
+import { createWebhookMetrics } from './server/webhooks/metrics.ts'
 import { startWorker } from './server/worker.ts'
 
 const start = async (config: Config): Promise<void> => {
@@ -97,7 +98,15 @@ const startRoles = async (config: Config, opened: (() => unknown)[], close: () =
   const ai = createAi(config, { onEnded: createAiMetrics(metrics.registry) })
   const worker: ReturnType<typeof startWorker> | undefined =
     database && context && runs('worker')
-      ? startWorker({ context, url: database.url, post, ai, retentionDays: config.EVENT_RETENTION_DAYS, logger })
+      ? startWorker({
+          context,
+          url: database.url,
+          post,
+          ai,
+          retentionDays: config.EVENT_RETENTION_DAYS,
+          webhookMetrics: createWebhookMetrics(metrics.registry),
+          logger,
+        })
       : undefined
   if (worker) opened.push(worker.stop)
 

@@ -12,6 +12,7 @@ import { startSendingWebhooks } from './jobs/send-webhooks.ts'
 import { startSortingSearch } from './jobs/sort-search.ts'
 import { startSummarizingClosed } from './jobs/summarize-closed.ts'
 import { startWakingSnoozed } from './jobs/wake-snoozed.ts'
+import type { WebhookMetrics } from './webhooks/metrics.ts'
 
 export type WorkerDeps = {
   context: Context
@@ -20,14 +21,15 @@ export type WorkerDeps = {
   post: Post
   ai: Ai | undefined
   retentionDays: number
+  webhookMetrics: WebhookMetrics
   logger: FastifyBaseLogger
 }
 
 /** Starts the jobs. `poke` tells them that something was logged in this process, so that they need not look. */
-export const startWorker = ({ context, url, post, ai, retentionDays, logger }: WorkerDeps) => {
+export const startWorker = ({ context, url, post, ai, retentionDays, webhookMetrics, logger }: WorkerDeps) => {
   const { sql } = context
   const following = [
-    startSendingWebhooks({ context, post, logger }),
+    startSendingWebhooks({ context, post, metrics: webhookMetrics, logger }),
     startRunningRules({ context, logger }),
     startSummarizingClosed({ context, ai, logger }),
   ]

@@ -2,6 +2,7 @@
 
 import { type Sql, type Tx, transact } from '../db/sql.ts'
 import { now } from './clock.ts'
+import { queues, walkIndexes } from './waiting.ts'
 
 /** A delivery that is ours until `lease`; `secrets` are all that sign now, the current one first. */
 export type Claimed = {
@@ -36,11 +37,7 @@ export const claimDeliveries = async (
   options: { slots: number; underWay: readonly Pick<Claimed, 'endpointId' | 'workspaceId'>[]; ahead: number },
 ): Promise<Claimed[]> =>
   await transact(sql, async (tx) => {
-    // What waits comes and goes faster than the planner's statistics: told that hardly anything does, it would read and
-    // sort all of a backlog each time. With these it walks the indexes, and stops where it has enough.
-    await tx`
-      select set_config(name, 'off', true)
-        from unnest(array['enable_seqscan', 'enable_bitmapscan', 'enable_sort', 'jit']) name`
+    await walkIndexes(tx)
     return await take(tx, options)
   })
 
@@ -48,23 +45,7 @@ const take = async (tx: Tx, { slots, underWay, ahead }: Parameters<typeof claimD
   const time = now(tx, ahead)
   const isFree = tx`(d.lease_until is null or d.lease_until <= ${time})`
   return await tx<Claimed[]>`
-    with recursive first_ones (endpoint_id) as (
-      (select d.endpoint_id from webhook_deliveries d
-        where d.state = 'pending' and d.attempts = 0 order by d.endpoint_id limit 1)
-      union all
-      select (select d.endpoint_id from webhook_deliveries d
-               where d.state = 'pending' and d.attempts = 0 and d.endpoint_id > f.endpoint_id
-               order by d.endpoint_id limit 1)
-        from first_ones f where f.endpoint_id is not null
-    ), later_ones (endpoint_id) as (
-      (select d.endpoint_id from webhook_deliveries d
-        where d.state = 'pending' and d.attempts > 0 order by d.endpoint_id limit 1)
-      union all
-      select (select d.endpoint_id from webhook_deliveries d
-               where d.state = 'pending' and d.attempts > 0 and d.endpoint_id > l.endpoint_id
-               order by d.endpoint_id limit 1)
-        from later_ones l where l.endpoint_id is not null
-    ), under_way as materialized (
+    with recursive ${queues(tx)}, under_way as materialized (
       select u.* from json_to_recordset(${JSON.stringify(underWay)}::text::json)
                         u ("endpointId" bigint, "workspaceId" bigint)
     ), waiting as materialized (

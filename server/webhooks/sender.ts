@@ -6,6 +6,7 @@ import type { Post } from '../../schema/outbound.ts'
 import type { Context } from '../domain/context.ts'
 import { atOnce, type Claimed, claimDeliveries } from './claims.ts'
 import { headersOf } from './headers.ts'
+import type { WebhookMetrics } from './metrics.ts'
 import { outcomeOf } from './outcomes.ts'
 import { releaseDelivery, settleDelivery } from './settling.ts'
 
@@ -24,6 +25,7 @@ export const createSender = ({
   context,
   post,
   logger,
+  metrics,
   onSettled = () => undefined,
   ahead = () => 0,
   random = Math.random,
@@ -32,6 +34,7 @@ export const createSender = ({
   context: Context
   post: Post
   logger: Pick<FastifyBaseLogger, 'warn'>
+  metrics: Pick<WebhookMetrics, 'attempted' | 'settled'>
   onSettled?: () => void
   ahead?: () => number
   random?: () => number
@@ -45,7 +48,9 @@ export const createSender = ({
     const result = await post(claimed.url, { headers, body: claimed.body, timeout })
     if ('failure' in result && result.failure === 'closed') return await releaseDelivery(context.sql, claimed)
     const outcome = outcomeOf(result, performance.now() - started)
-    await settleDelivery(context, claimed, outcome, { ahead: ahead(), random: random() })
+    metrics.attempted(outcome)
+    const settled = await settleDelivery(context, claimed, outcome, { ahead: ahead(), random: random() })
+    if (settled) metrics.settled(settled)
   }
 
   const begin = (claimed: Claimed): void => {

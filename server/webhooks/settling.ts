@@ -18,19 +18,22 @@ const jitter = 0.1
 
 type Held = Pick<Claimed, 'id' | 'endpointId' | 'lease'>
 
+/** What an attempt made of its delivery, and why it disabled its webhook; null: it did not. */
+export type Settled = { outcome: 'delivered' | 'retried' | 'failed'; disabled: 'gone' | 'failing' | null }
+
 /**
- * Settles an attempt. What was cancelled, queued anew or taken over meanwhile stays as it is. `random` from 0 to 1 places
- * the next attempt.
+ * Settles an attempt and returns what that changed. What was cancelled, queued anew or taken over meanwhile stays as it
+ * is: that is undefined. `random` from 0 to 1 places the next attempt.
  */
 export const settleDelivery = async (
   context: Context,
   held: Held,
   outcome: Outcome,
   { ahead, random }: { ahead: number; random: number },
-): Promise<void> => {
-  if (outcome.failure === null) await succeed(context.sql, held, outcome, ahead)
-  else await record(context, (tx, log) => fail(tx, log, held, outcome, { ahead, random }))
-}
+): Promise<Settled | undefined> =>
+  outcome.failure === null
+    ? await succeed(context.sql, held, outcome, ahead)
+    : await record(context, (tx, log) => fail(tx, log, held, outcome, { ahead, random }))
 
 /** Gives a delivery back whose attempt we broke off ourselves: it is due as before, and the next process takes it. */
 export const releaseDelivery = async (sql: Sql, { id, lease }: Held): Promise<void> => {
@@ -40,8 +43,13 @@ export const releaseDelivery = async (sql: Sql, { id, lease }: Held): Promise<vo
 }
 
 // Locks of webhooks come before those of their deliveries, here and everywhere; nearly always there is none to take.
-const succeed = async (sql: Sql, { id, endpointId, lease }: Held, outcome: Outcome, ahead: number): Promise<void> => {
-  await sql`
+const succeed = async (
+  sql: Sql,
+  { id, endpointId, lease }: Held,
+  outcome: Outcome,
+  ahead: number,
+): Promise<Settled | undefined> => {
+  const { length } = await sql`
     with failing as materialized (
       select w.id from webhook_endpoints w
        where w.id = ${endpointId} and w.failing_since is not null for no key update
@@ -52,8 +60,11 @@ const succeed = async (sql: Sql, { id, endpointId, lease }: Held, outcome: Outco
       returning d.id
     ), a as (
       ${attemptOf(sql, outcome, ahead)} from d
+    ), w as (
+      update webhook_endpoints w set failing_since = null from failing, d where w.id = failing.id
     )
-    update webhook_endpoints w set failing_since = null from failing, d where w.id = failing.id`
+    select from d`
+  return length === 0 ? undefined : { outcome: 'delivered', disabled: null }
 }
 
 const fail = async (
@@ -62,7 +73,7 @@ const fail = async (
   { id, endpointId, lease }: Held,
   outcome: Outcome,
   { ahead, random }: { ahead: number; random: number },
-): Promise<void> => {
+): Promise<Settled | undefined> => {
   const time = now(tx, ahead)
   const [webhook] = await tx<Webhook[]>`
     select w.id, w.public_id as "publicId", w.url, w.enabled, o.id as "workspaceId",
@@ -72,30 +83,33 @@ const fail = async (
            w.failing_since <= ${time} - make_interval(days => ${failingDays}) as "isFailingLong"
       from webhook_endpoints w join workspaces o on o.id = w.workspace_id
      where w.id = ${endpointId} for no key update of w`
-  if (!webhook) return
+  if (!webhook) return undefined
   const isGone = outcome.status === 410
   const waits = webhook.enabled && !isGone ? retrySchedule.map((planned) => Math.max(planned, outcome.wait)) : []
   const schedule = JSON.stringify(waits)
   // In seconds; null: that was the last try.
   const wait = tx`((${schedule}::text::json ->> d.tries)::float8 * ${1 + jitter * random}::float8)`
-  const [settled] = await tx`
+  const [settled] = await tx<{ state: 'failed' | 'pending' }[]>`
     with d as (
       update webhook_deliveries d
          set attempts = attempts + 1, tries = tries + 1, lease_until = null,
              state = case when ${wait} is null then 'failed' else 'pending' end,
              next_attempt_at = ${time} + make_interval(secs => ${wait})
        where ${isHeld(tx, id, lease)}
-      returning d.id
+      returning d.id, d.state
     ), a as (
       ${attemptOf(tx, outcome, ahead)} from d
     )
-    select id from d`
-  if (!settled || !webhook.enabled) return
+    select state from d`
+  if (!settled) return undefined
+  const changed = settled.state === 'failed' ? 'failed' : 'retried'
+  if (!webhook.enabled) return { outcome: changed, disabled: null }
   if (!webhook.isFailing) {
     await tx`update webhook_endpoints set failing_since = ${time} where id = ${endpointId}`
   }
-  if (isGone) await disable(tx, log, webhook, 'gone', ahead)
-  else if (webhook.isFailingLong) await disable(tx, log, webhook, 'failing', ahead)
+  const reason = isGone ? 'gone' : webhook.isFailingLong ? 'failing' : null
+  if (reason !== null) await disable(tx, log, webhook, reason, ahead)
+  return { outcome: reason === null ? changed : 'failed', disabled: reason }
 }
 
 type Webhook = {

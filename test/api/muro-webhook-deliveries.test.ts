@@ -8,7 +8,7 @@ import {
   webhookWithSecret,
 } from '../../schema/muro/webhooks.ts'
 import { type Api, startApi } from '../support/api.ts'
-import { type Client, idOf, muroClient, muroError, pageOf } from '../support/http.ts'
+import { type Client, call, idOf, muroClient, muroError, pageOf } from '../support/http.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import type { Tenant } from '../support/tenant.ts'
 import { verifiesAsDocumented, verifiesAsStandard } from '../webhooks/receivers.ts'
@@ -109,6 +109,25 @@ describe('what happens', () => {
     for (const path of ['dlv_unknown', 'evt_a', '%00']) {
       expect((await muro.get(`/webhooks/${id}/deliveries/${path}`)).status).toBe(404)
       expect((await muro.post(`/webhooks/${id}/deliveries/${path}/resend`)).status).toBe(404)
+    }
+  })
+
+  it('is read by an operator at /metrics', async () => {
+    const shown = async (metric: string) => {
+      const { text } = await call(api.url, 'GET', '/metrics')
+      return Number(
+        text
+          .split('\n')
+          .find((line) => line.startsWith(`hubbub_chat_${metric} `))
+          ?.split(' ')[1],
+      )
+    }
+    const before = await shown('webhook_deliveries_total{outcome="delivered"}')
+    const { id } = await make()
+    await muro.post(`/webhooks/${id}/test`)
+    await expect.poll(() => shown('webhook_deliveries_total{outcome="delivered"}')).toBe(before + 1)
+    for (const gauge of ['waiting', 'late_seconds']) {
+      expect(await shown(`webhook_deliveries_${gauge}`)).toBeGreaterThanOrEqual(0)
     }
   })
 

@@ -15,6 +15,7 @@ import { presentHealth } from '../../schema/health.ts'
 import { createAiMetrics } from '../../server/ai/metrics.ts'
 import { readCommand } from '../../server/commands.ts'
 import { createRequestMetrics } from '../../server/http/request-metrics.ts'
+import { createWebhookMetrics } from '../../server/webhooks/metrics.ts'
 import { testApp } from '../support/api.ts'
 import { startProgram } from '../support/program.ts'
 import { dataOf, openRawSocket } from '../support/raw-socket.ts'
@@ -227,6 +228,7 @@ describe('the page', () => {
     metrics.ofApp('1')
     createRequestMetrics(metrics.registry)
     createAiMetrics(metrics.registry)
+    createWebhookMetrics(metrics.registry)
     const exported = new Set([...(await metrics.text()).matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
     const named = [page, example('alerts.yaml')].flatMap((text) =>
       text.match(/hubbub_[a-z0-9]+_[a-z0-9_]+|hubbub_sockets/g),

@@ -1,6 +1,7 @@
 /** Webhooks in a test: a receiver, a workspace, and a post office whose clock the test moves. */
 
 import { pino } from 'pino'
+import { Registry } from 'prom-client'
 import type { LoggedEvent } from '../../schema/events.ts'
 import { type UpdateWebhook, type WebhookType, webhookTypes } from '../../schema/muro/webhooks.ts'
 import type { Post, PrivateHost } from '../../schema/outbound.ts'
@@ -10,6 +11,7 @@ import { type DeliveryFacts, listDeliveries } from '../../server/domain/webhook-
 import { createWebhook, readWebhook, updateWebhook, type WebhookSecretFacts } from '../../server/domain/webhooks.ts'
 import { createPost } from '../../server/outbound/post.ts'
 import { fanOut } from '../../server/webhooks/fan-out.ts'
+import { createWebhookMetrics } from '../../server/webhooks/metrics.ts'
 import { recoverSome } from '../../server/webhooks/recovery.ts'
 import { createSender, type Sender } from '../../server/webhooks/sender.ts'
 import { freshDatabase } from '../support/database.ts'
@@ -42,11 +44,14 @@ export const startWebhooks = async ({
   const worker: Context = { ...context, onLogged: (events) => logged.push(...events) }
   const tenant = await makeTenant(context)
   const clock = { ahead: 0 }
+  const registry = new Registry()
+  const metrics = createWebhookMetrics(registry)
   const makeSender = (post: Post = out.post): Sender =>
     createSender({
       context: worker,
       post,
       logger: pino({ level: 'silent' }),
+      metrics,
       ahead: () => clock.ahead,
       random,
       timeout,
@@ -89,6 +94,12 @@ export const startWebhooks = async ({
     sender,
     makeSender,
     follow,
+    metrics,
+    /** Returns what an operator reads of webhooks: the lines that begin so, without what is 0. */
+    counted: async (beginning: string): Promise<string[]> =>
+      (await registry.metrics())
+        .split('\n')
+        .filter((line) => line.startsWith(`hubbub_chat_${beginning}`) && !line.endsWith(' 0')),
     /** What was logged by sending. */
     logged,
     /** Makes deliveries of all that has happened and sends what is due, until there is nothing to do. */
