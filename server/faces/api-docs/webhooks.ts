@@ -74,7 +74,13 @@ export const webhooks = Object.fromEntries(
           },
         },
         responses: {
-          '2XX': { description: 'Received. Any other answer, or none within 10 s, and it is delivered again later.' },
+          '2XX': { description: 'Received.' },
+          '410': { description: 'Not wanted any more: the webhook is disabled, and nothing more is sent to it.' },
+          default: {
+            description:
+              'Not received, as where there is no whole answer within 10 s: it is delivered again later, and no sooner ' +
+              'than a `Retry-After` says. Redirects are not followed.',
+          },
         },
       },
     },
