@@ -128,6 +128,8 @@ export const toolSchemaOf = (contract: z.ZodObject): ToolSchema => {
     override: ({ jsonSchema }) => {
       // The format says it, and the pattern of a time is longer than the rest of its tool.
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern
+      // Every key is a text, and not every provider of models knows the word.
+      delete jsonSchema.propertyNames
       // Every integer is at most that.
       if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum
       if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum

@@ -32,10 +32,13 @@ const requestHeaders = [
 /** Watches which routes are made from now on; call what it returns when all are made. */
 export const answerOtherMethods = (app: FastifyInstance): (() => void) => {
   const served = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }) => {
-    const known = served.get(url) ?? new Set()
-    for (const one of [method].flat()) known.add(one)
-    served.set(url, known)
+  app.addHook('onRoute', ({ url, method, routePath }) => {
+    // The one route of a prefix is served with a slash at its end too, which no hook is told.
+    for (const path of routePath === '' ? [url, `${url}/`] : [url]) {
+      const known = served.get(path) ?? new Set()
+      for (const one of [method].flat()) known.add(one)
+      served.set(path, known)
+    }
   })
   return () => {
     for (const [url, known] of [...served]) {

@@ -25,8 +25,13 @@ const pong = { jsonrpc: '2.0', id: 1, result: {} }
 
 describe('what is no message', () => {
   it.each(['GET', 'DELETE', 'PUT', 'PATCH'])('%s is refused, with what is served', async (method) => {
-    const answer = await call(api.url, method, '/api/mcp', { key: tenant.apiKey })
-    expect([answer.status, answer.headers.get('allow'), answer.body]).toEqual([405, 'POST, OPTIONS', rpcError(-32600)])
+    for (const path of ['/api/mcp', '/api/mcp/']) {
+      const answer = await call(api.url, method, path, { key: tenant.apiKey })
+      const said = [path, answer.status, answer.headers.get('allow'), answer.body]
+      expect(said).toEqual([path, 405, 'POST, OPTIONS', rpcError(-32600)])
+      expect((await call(api.url, 'OPTIONS', path)).status).toBe(204)
+      expect((await call(api.url, 'POST', path, { key: tenant.apiKey, body: ping })).body).toEqual(pong)
+    }
   })
 
   it.each([

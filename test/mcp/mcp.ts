@@ -19,6 +19,7 @@ const refused = z.object({
     message: z.string().min(1),
     code: z.string(),
     param: z.string().optional(),
+    next: z.string().regex(/^[A-Z].*\.$/),
   }),
 })
 

@@ -39,7 +39,7 @@ const listed = z.object({
       title: z.string().min(1),
       description: z.string().min(40),
       inputSchema: z.looseObject({ type: z.literal('object'), properties: z.record(z.string(), z.object({})) }),
-      outputSchema: z.looseObject({ type: z.literal('object') }),
+      outputSchema: z.looseObject({ type: z.literal('object'), properties: z.record(z.string(), z.unknown()) }),
       annotations: z.looseObject({ readOnlyHint: z.boolean() }),
     }),
   ),
@@ -84,10 +84,34 @@ describe('the list of tools', () => {
   it('has schemas that stand for themselves: no reference, no dialect that an older client does not know', async () => {
     const ajv = formats.default(new Ajv2020.default({ strict: true, strictTypes: false }))
     for (const { inputSchema, outputSchema } of await toolsOf(mcp)) {
-      expect(JSON.stringify([inputSchema, outputSchema])).not.toMatch(/"\$(ref|defs|schema|id)"/)
+      expect(JSON.stringify([inputSchema, outputSchema])).not.toMatch(/"(\$(ref|defs|schema|id)|propertyNames)"/)
       expect(inputSchema.additionalProperties).toBe(false)
       ajv.compile(inputSchema)
       ajv.compile(outputSchema)
+    }
+  })
+
+  it('promises what is answered: each answer fits the schema of its tool, whole', async () => {
+    const ajv = formats.default(new Ajv2020.default({ strict: false }))
+    const promised = new Map((await toolsOf(mcp)).map(({ name, outputSchema }) => [name, outputSchema]))
+    const conversation_id = thread.conversation
+    await mcp.tool('send_reply', { conversation_id, content: 'Hello' })
+    const calls: Record<string, Record<string, unknown>> = {
+      list_conversations: {},
+      get_conversation: { conversation_id },
+      send_reply: { conversation_id, content: 'psst', kind: 'note', client_id: 'c-1' },
+      update_conversation: { conversation_id, status: 'snoozed', snoozed_until: '2099-01-01T00:00:00Z' },
+      list_contacts: {},
+      get_contact: { contact_id: thread.contact },
+      list_sites: {},
+      update_site: { site_id: tenant.site.id, welcome_message: null },
+    }
+    expect([...promised.keys()].filter((name) => !(name in calls))).toEqual(['summarize_conversation'])
+    for (const [name, args] of Object.entries(calls)) {
+      const fits = ajv.compile(promised.get(name) ?? false)
+      const answer = await mcp.tool(name, args)
+      expect([name, fits(answer), fits.errors]).toEqual([name, true, null])
+      expect(Object.keys(answer).sort()).toEqual(Object.keys(promised.get(name)?.properties ?? {}).sort())
     }
   })
 
@@ -99,7 +123,12 @@ describe('the list of tools', () => {
 
 describe('a key without the scope', () => {
   const forbidden = {
-    error: { type: 'permission_error', code: 'forbidden', message: expect.stringContaining('scope') },
+    error: {
+      type: 'permission_error',
+      code: 'forbidden',
+      message: expect.stringContaining('scope'),
+      next: expect.stringContaining('another API key'),
+    },
   }
 
   it('is told so by the tool, and nothing happens', async () => {
@@ -124,7 +153,9 @@ describe('a key without the scope', () => {
 })
 
 describe('what is not within reach', () => {
-  const notFound = { error: { type: 'not_found', code: 'not_found' } }
+  const notFound = {
+    error: { type: 'not_found', code: 'not_found', next: expect.stringContaining('Take the id from') },
+  }
 
   const expectUnreached = async (from: Mcp, { conversation, contact }: Thread, site: string) => {
     expect(await from.ask('get_conversation', { id: conversation })).toMatchObject(notFound)

@@ -76,6 +76,7 @@ describe('a request', () => {
 describe('a client of 2025', () => {
   it('says hello and is given no session, in any revision', async () => {
     for (const [asked, given] of [
+      ['2024-11-05', '2024-11-05'],
       ['2025-03-26', '2025-03-26'],
       ['2025-06-18', '2025-06-18'],
       ['2025-11-25', '2025-11-25'],
@@ -93,9 +94,58 @@ describe('a client of 2025', () => {
     expect((await mcp.send(ping, { 'Mcp-Session-Id': 'somebody else’s'.replace('’', '') })).body).toEqual(pong)
   })
 
-  it('is told of a method that does not exist, and of a revision', async () => {
+  it('is told of a method that does not exist', async () => {
     expect(await mcp.request('resources/list')).toMatchObject({ status: 200, body: rpcError(-32601, 1) })
-    expect(await mcp.send(ping, { 'MCP-Protocol-Version': '2024-01-01' })).toMatchObject({ status: 400 })
+  })
+
+  it('that names a revision there never was is told which there are', async () => {
+    const supported = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']
+    for (const [body, id] of [
+      [ping, 1],
+      [{ ...ping, method: 'tools/list', id: 'a' }, 'a'],
+      [{ jsonrpc: '2.0', method: 'notifications/initialized' }, null],
+    ] as const) {
+      const answer = await mcp.send(body, { 'MCP-Protocol-Version': '1999-01-01' })
+      expect(answer).toMatchObject({ status: 400, body: rpcError(-32022, id) })
+      expect(answer.body).toMatchObject({ error: { data: { supported, requested: '1999-01-01' } } })
+    }
+    for (const revision of supported.slice(1)) {
+      expect((await mcp.send(ping, { 'MCP-Protocol-Version': revision })).body).toEqual(pong)
+    }
+  })
+
+  it('says hello whole, or is told what is missing', async () => {
+    const clientInfo = { name: 'test', version: '1' }
+    for (const params of [
+      undefined,
+      {},
+      { protocolVersion: '2025-11-25' },
+      { protocolVersion: 7, capabilities: {}, clientInfo },
+      { protocolVersion: '2025-11-25', capabilities: {} },
+    ]) {
+      const answer = await mcp.request('initialize', params)
+      expect([params, answer.status, answer.body]).toEqual([params, 400, rpcError(-32602, 1)])
+      expect(answer.text).toContain('clientInfo')
+    }
+  })
+
+  it('asks for a page of the tools where there is one only, and is told so', async () => {
+    for (const cursor of ['more', '', 7]) {
+      const { body, headers } = modern('tools/list', { cursor })
+      for (const answer of [await mcp.request('tools/list', { cursor }), await mcp.send(body, headers)]) {
+        expect([cursor, answer.status, answer.body]).toEqual([cursor, 200, rpcError(-32602, 1)])
+      }
+    }
+    expect((await mcp.request('tools/list', { cursor: null })).body).toMatchObject({
+      result: { tools: expect.arrayContaining([expect.objectContaining({ name: 'list_sites' })]) },
+    })
+  })
+
+  it('has nothing to answer: nobody asks it', async () => {
+    const answered = { jsonrpc: '2.0', id: 1, result: {} }
+    expect(await mcp.send(answered)).toMatchObject({ status: 202, text: '' })
+    const modernly = await mcp.send(answered, { 'MCP-Protocol-Version': '2026-07-28' })
+    expect([modernly.status, modernly.body]).toEqual([400, rpcError(-32600)])
   })
 })
 

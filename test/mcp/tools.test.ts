@@ -122,7 +122,9 @@ describe('reading a conversation', () => {
     const id = thread.conversation
     expect(await mcp.tool('get_conversation', { id })).toMatchObject({ id, messages: [] })
     expect(await mcp.ask('get_conversation', { id, conversation_id: id })).toMatchObject({ error: { param: 'id' } })
-    expect(await mcp.ask('get_conversation', {})).toMatchObject({ error: { param: 'conversation_id' } })
+    expect(await mcp.ask('get_conversation', {})).toMatchObject({
+      error: { param: 'conversation_id', message: 'conversation_id: is required' },
+    })
     await say('one', 'two')
     const { next_cursor: cursor } = await mcp.tool('get_conversation', { id, limit: 1 })
     const other = await tenant.thread()
@@ -181,7 +183,13 @@ describe('replying', () => {
     const refused = await mcp.ask('send_reply', args)
     const { data } = pageOf(await muro.get(`/conversations/${thread.conversation}/messages`))
     expect(refused).toMatchObject({
-      error: { type: 'invalid_request_error', code: 'newer_messages', param: 'expected_seq', messages: data.slice(1) },
+      error: {
+        type: 'invalid_request_error',
+        code: 'newer_messages',
+        param: 'expected_seq',
+        messages: data.slice(1),
+        next: expect.stringContaining('expected_seq'),
+      },
     })
     expect(data.map(({ content }) => content)).toEqual(['one', 'two'])
     const now = { ...args, expected_seq: data.at(-1)?.conversation_seq }
@@ -218,7 +226,8 @@ describe('replying', () => {
     })
     expect(pageOf(await muro.get(`/conversations/${thread.conversation}/messages`)).ids).toEqual([ids[0]])
 
-    const conflict = { error: { type: 'invalid_request_error', code: 'idempotency_mismatch' } }
+    const said = { next: expect.stringContaining('another idempotency_key') }
+    const conflict = { error: { type: 'invalid_request_error', code: 'idempotency_mismatch', ...said } }
     expect(await mcp.ask('send_reply', { ...args, content: 'Twice.' })).toMatchObject(conflict)
     const other = await tenant.thread()
     expect(await mcp.ask('send_reply', { ...args, conversation_id: other.conversation })).toMatchObject(conflict)
@@ -333,6 +342,11 @@ it('arguments that are no object name nothing, and harm nothing', async () => {
 it('a summary is not written where AI is off, and the tool says so', async () => {
   await say('Hello?')
   expect(await mcp.ask('summarize_conversation', { id: thread.conversation })).toMatchObject({
-    error: { type: 'api_error', code: 'unavailable', message: expect.stringContaining('AI is off') },
+    error: {
+      type: 'api_error',
+      code: 'unavailable',
+      message: expect.stringContaining('AI is off'),
+      next: expect.stringContaining('tell the user'),
+    },
   })
 })

@@ -2,11 +2,15 @@
 
 import {
   createMcpHandler,
+  isInitializeRequest,
   isLegacyRequest,
   type McpServer,
+  ProtocolErrorCode,
   type Server,
+  SUPPORTED_PROTOCOL_VERSIONS,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server'
+import { idOf } from './errors.ts'
 
 /** Makes what answers one message. */
 export type MakeServer = () => McpServer | Server
@@ -21,10 +25,37 @@ export const exchange = async (
   onError: (error: Error) => void,
 ): Promise<Response> => {
   const request = new Request(here, { method: 'POST', headers: mcpHeaders(headers), signal })
-  return (await isLegacyRequest(request, body))
-    ? await answerLegacy(request, body, makeServer())
-    : await createMcpHandler(makeServer, { legacy: 'reject', onerror: onError }).fetch(request, { parsedBody: body })
+  const revision = request.headers.get('mcp-protocol-version')
+  // What says that it is of 2026 is answered as such, though it be none of its messages.
+  if (revision === newest || !(await isLegacyRequest(request, body)))
+    return await createMcpHandler(makeServer, { legacy: 'reject', onerror: onError }).fetch(request, {
+      parsedBody: body,
+    })
+  return refuseLegacy(revision, body) ?? (await answerLegacy(request, body, makeServer()))
 }
+
+const newest = '2026-07-28'
+
+const revisions = [newest, ...SUPPORTED_PROTOCOL_VERSIONS]
+
+/**
+ * Refuses what a client of 2025 cannot be answered, under the id of its request. The package would name no revision of
+ * 2026 where it lists what there is, and call a hello that lacks something an error of ours.
+ */
+const refuseLegacy = (revision: string | null, body: unknown): Response | undefined => {
+  if (isInitializeRequest(body)) return undefined
+  if (typeof body === 'object' && body !== null && 'method' in body && body.method === 'initialize') {
+    const message = 'Invalid params: initialize takes protocolVersion, capabilities and clientInfo.'
+    return refusal(body, { code: ProtocolErrorCode.InvalidParams, message })
+  }
+  if (revision === null || revisions.includes(revision)) return undefined
+  const message = `Unsupported protocol version: ${revision}; there are ${revisions.join(', ')}.`
+  const data = { supported: revisions, requested: revision }
+  return refusal(body, { code: ProtocolErrorCode.UnsupportedProtocolVersion, message, data })
+}
+
+const refusal = (body: unknown, error: { code: number; message: string; data?: unknown }): Response =>
+  Response.json({ jsonrpc: '2.0', id: idOf(body), error }, { status: 400 })
 
 /**
  * Answers a client of 2025 or one that knows no revision at all. The package would stream every answer to them, and

@@ -83,7 +83,7 @@ const spelled = (aliases: Record<string, string>, args: unknown): unknown => {
 }
 
 const check = <Input extends z.ZodObject>(input: Input, args: unknown): z.output<Input> => {
-  const parsed = input.safeParse(args)
+  const parsed = input.safeParse(args, { error: sayMissing })
   if (parsed.success) return parsed.data
   const [first] = parsed.error.issues
   if (first?.code === 'unrecognized_keys') {
@@ -95,3 +95,6 @@ const check = <Input extends z.ZodObject>(input: Input, args: unknown): z.output
   const message = `${param || 'arguments'}: ${first?.message ?? 'are not valid'}`
   throw new HubbubError('invalid', message, param === '' ? {} : { param })
 }
+
+const sayMissing = ({ code, input }: z.core.$ZodRawIssue): string | undefined =>
+  code === 'invalid_type' && input === undefined ? 'is required' : undefined
