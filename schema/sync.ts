@@ -65,6 +65,17 @@ export const sync = z
   })
   .meta({ id: 'Sync' })
 
+/** How `GET /sync` is answered. */
+export const syncAnswers = {
+  200: {
+    description: 'What has happened, or a stream of it.',
+    content: {
+      'application/json': { schema: sync },
+      'text/event-stream': { schema: z.string().describe('Server-sent events, where Accept asks for them.') },
+    },
+  },
+}
+
 export type SyncQuery = z.infer<typeof syncQuery>
 
 /** A row of the log with the time at which it was written, ISO 8601. */

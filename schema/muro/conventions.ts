@@ -27,6 +27,7 @@ export const searched = z
   .refine(isStorable, 'must not contain NUL or broken Unicode')
   .trim()
   .refine((text) => [...text].length <= caps.q, `must have at most ${caps.q} characters`)
+  .meta({ maxLength: caps.q })
   .transform((text) => text || undefined)
 
 /** A time as it is shown: ISO 8601 in UTC with milliseconds. */
@@ -69,7 +70,10 @@ export const apiError = z
       .object({
         type: z.enum(types),
         message: z.string(),
-        code: z.string().optional(),
+        code: z
+          .string()
+          .optional()
+          .describe(`What it is in particular: ${Object.keys(errorCodes).join(', ')}. There may be others later.`),
         param: z.string().optional().describe('The input at fault.'),
       })
       .loose(),

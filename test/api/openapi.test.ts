@@ -9,6 +9,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { errorCodes } from '../../schema/errors.ts'
 import { examples } from '../../schema/muro/examples.ts'
 import { webhookTypes } from '../../schema/muro/webhooks.ts'
 import { tags } from '../../server/faces/api-docs/about.ts'
@@ -140,6 +141,25 @@ describe('the OpenAPI document', () => {
     expect(wrong).toEqual([])
     const names = operations.map(({ operationId }) => operationId)
     expect(new Set(names).size).toBe(names.length)
+  })
+
+  it('names every part that it has, and has something in each', () => {
+    expect(document.tags.map(({ name }) => name)).toEqual(tags.map(({ name }) => name))
+  })
+
+  it('says the caps of what is searched for, the codes of errors, and that sync may be a stream', () => {
+    const searching = operations.flatMap(({ name, parameters }) =>
+      parameters.filter((one) => one.name === 'q').map((one) => [name, one.schema]),
+    )
+    expect(searching.map(([name]) => name)).toEqual(['get /api/v1/conversations', 'get /api/v1/contacts'])
+    for (const [, of] of searching) expect(of).toMatchObject({ maxLength: 128 })
+    const error = JSON.stringify(document.components.schemas.Error)
+    for (const code of Object.keys(errorCodes)) expect(error).toMatch(new RegExp(`\\b${code}\\b`))
+    const answered = document.paths['/api/v1/sync']?.get?.responses['200']?.content
+    expect(answered).toMatchObject({
+      'application/json': { schema: { $ref: '#/components/schemas/Sync' } },
+      'text/event-stream': { schema: { type: 'string' } },
+    })
   })
 
   it('says of each route which key it needs, and for what', () => {

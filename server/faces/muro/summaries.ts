@@ -9,7 +9,7 @@ import { answerOf, claimOf } from '../../http/claims.ts'
 import { waitOutside } from '../../http/deadline.ts'
 import { admitted, type MuroRouteDeps } from './admitted.ts'
 
-const tags = ['Conversations']
+const tags = ['Summaries']
 
 export const summaryRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { context, ai }) => {
   app.get(

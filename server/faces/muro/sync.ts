@@ -3,7 +3,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod'
 import { answers } from '../../../schema/muro/conventions.ts'
-import { presentSynced, type SyncQuery, sync, syncQuery } from '../../../schema/sync.ts'
+import { presentSynced, type SyncQuery, syncAnswers, syncQuery } from '../../../schema/sync.ts'
 import { currentPosition, readSync, type SyncPage } from '../../domain/sync.ts'
 import { readSyncCursor, type SyncPosition, writeSyncCursor } from '../../domain/sync-cursors.ts'
 import { liftDeadline, renewDeadline } from '../../http/deadline.ts'
@@ -29,7 +29,7 @@ export const syncRoutes: FastifyPluginAsyncZod<SyncDeps> = async (app, deps) => 
           '`event: error` says why it cannot go on, in the shape of errors.',
         operationId: 'sync',
         querystring: syncQuery,
-        response: answers({ 200: sync }, 'cursor_expired'),
+        response: { ...answers({}, 'cursor_expired'), ...syncAnswers },
       },
     },
     async (request, reply) => {
