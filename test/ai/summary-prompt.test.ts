@@ -36,6 +36,11 @@ describe('the prompt', () => {
     ])
   })
 
+  it('asks for a few points: what the visitor wanted, what was done, and what is to follow', () => {
+    const asked = writeSummaryPrompt([message('Hi')]).prompt[0]?.content
+    expect(asked).toMatch(/1 to 6 strings.*what the visitor wanted, what was done about it, and what is to follow/s)
+  })
+
   it('keeps the newest of a long thread, and says that its beginning is left out', () => {
     const thread = Array.from({ length: 100 }, (_, n) => message(`${n} ${'x'.repeat(1000)}`))
     const { prompt, count } = writeSummaryPrompt(thread)

@@ -223,9 +223,12 @@ describe('opening a conversation', () => {
   it('without a text makes an empty thread, beside one that is open already', async () => {
     const { tenant, muro } = await makeWorkspace()
     const { contact, conversation } = await tenant.thread()
+    const before = (await api.eventsOf(tenant)).length
     const opened = await muro.post('/conversations', { visitor_id: contact })
     expect(opened.status).toBe(201)
     expect(opened.body).toMatchObject({ last_message: null })
+    const told = (await api.eventsOf(tenant)).slice(before)
+    expect(told).toMatchObject([{ type: 'conversation.opened', payload: { id: idOf(opened), visitor_id: contact } }])
     expect(idOf(opened)).not.toBe(conversation)
     expect(pageOf(await muro.get(`/conversations/${idOf(opened)}/messages`)).ids).toEqual([])
   })

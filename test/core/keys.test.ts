@@ -1,5 +1,6 @@
 /** Keys as they change: every change is counted and told, by whatever path it comes. */
 
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { decodeKeyNotice } from '../../schema/key-notice.ts'
 import { listen } from '../../server/db/listen.ts'
@@ -43,6 +44,16 @@ const toldOf = async (act: () => PromiseLike<unknown>): Promise<string[]> => {
 }
 
 const versionOf = async (id: string) => (await keyStates(database.sql, [id])).get(id)?.version
+
+it('a key is kept as its hash alone: no row has its text', async () => {
+  const { id, key } = await tenant.makeKey()
+  const rows = await database.sql<{ row: Record<string, unknown> }[]>`
+    select to_jsonb(k) as row from api_keys k where public_id = ${id}`
+  expect(rows).toHaveLength(1)
+  const hash = createHash('sha256').update(key).digest('hex')
+  expect(JSON.stringify(rows)).toContain(hash)
+  expect(JSON.stringify(rows)).not.toContain(key.replace('mr_live_', ''))
+})
 
 describe('a change of a key', () => {
   it('is told once and counted once: of its end, its pin, its scopes and its user', async () => {

@@ -45,7 +45,9 @@ it('a visitor is answered, also where the event comes twice, and the bot leaves 
   })
   const { conversation_id } = z.object({ conversation_id: z.string() }).parse(begun.body)
   const said = async () =>
-    lines.parse((await muro.get(`/conversations/${conversation_id}/messages`)).body).data.map(({ content }) => content)
+    lines
+      .parse((await muro.get(`/conversations/${conversation_id}/messages`)).body)
+      .data.map(({ sender_type, content }) => [sender_type, content])
   await expect.poll(said, { timeout: 5000 }).toHaveLength(2)
 
   const sent = async () => deliveries.parse((await muro.get(`/webhooks/${webhook}/deliveries`)).body).data
@@ -58,7 +60,7 @@ it('a visitor is answered, also where the event comes twice, and the bot leaves 
     .poll(async () => (await sent()).map(({ attempts }) => attempts.length), { timeout: 5000 })
     .toEqual([1, 2])
   expect(await said()).toEqual([
-    'I want a refund',
-    'I am looking into your refund; a colleague will be with you shortly.',
+    ['visitor', 'I want a refund'],
+    ['agent', 'I am looking into your refund; a colleague will be with you shortly.'],
   ])
 })

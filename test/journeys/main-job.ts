@@ -162,6 +162,33 @@ export const mainJob = (
       inbox.leave()
     })
 
+    it('GET /realtime lists the events, and the fields of each as they are heard', async () => {
+      const inbox = dashboard()
+      await inbox.join(`private-org-${tenant.workspace.publicId}`)
+      const { conversation_id: id } = await begin('journey-fields', 'Hello')
+      await call(api.url, 'POST', `/api/v1/conversations/${id}/typing`, { headers: asAgent() })
+      const typed = await inbox.hears(({ event }) => event === 'agent.typing')
+      expect(typed.data).toMatchObject({ conversation_id: id, user: { id: tenant.agent.user.publicId, name: 'Ada' } })
+      const { body } = await call(api.url, 'GET', `/api/v1/conversations/${id}`, { headers: asAgent() })
+      const { visitor } = body as { visitor: { id: string } }
+      await call(api.url, 'DELETE', `/api/v1/contacts/${visitor.id}`, { headers: asAgent() })
+      await inbox.hears(({ event }) => event === 'contact.deleted')
+
+      const listed = await call(api.url, 'GET', '/api/v1/realtime', { headers: asAgent() })
+      expect(listed.body).toMatchObject({ object: 'realtime', enabled: true })
+      const { events } = listed.body as { events: Record<string, string[]> }
+      const heard = new Set(inbox.heard.map(({ event }) => event))
+      expect([...heard, 'webhook.disabled'].sort()).toEqual(Object.keys(events).sort())
+      for (const { event, data } of inbox.heard) {
+        const fields = Object.keys(data)
+        const always = (events[event] ?? []).filter((field) => !field.endsWith('?'))
+        const known = (events[event] ?? []).map((field) => field.replace('?', ''))
+        expect([event, always.filter((field) => !fields.includes(field))]).toEqual([event, []])
+        expect([event, fields.filter((field) => !known.includes(field))]).toEqual([event, []])
+      }
+      inbox.leave()
+    })
+
     it('P4: nobody hears what is not theirs', async () => {
       const { conversation_id: id } = await begin('journey-3', 'A secret')
       const refused = async (who: Listener, channel: string) => {

@@ -17,6 +17,8 @@ export type Operation = {
   parameters: Parameter[]
   /** Of a JSON body; undefined where it takes none, or another kind. */
   body: { schema: Schema; required: boolean; examples: unknown[] } | undefined
+  /** The scopes of the API key that it asks for; none where it is asked with another key. */
+  scopes: string[]
   /** The statuses that are documented. */
   statuses: number[]
 }
@@ -39,6 +41,7 @@ const document = z
         z.string(),
         z.object({
           operationId: z.string(),
+          security: z.array(z.record(z.string(), z.array(z.string()))),
           parameters: z.array(z.object({ $ref: z.string().optional() }).loose()).optional(),
           requestBody: z.object({ content: media, required: z.boolean().optional() }).loose().optional(),
           responses: z.record(z.string(), schema),
@@ -77,7 +80,8 @@ export const readDescription = async (api: string): Promise<Description> => {
   const resolve = (one: Schema): Schema => (typeof one.$ref === 'string' ? resolve(schema.parse(at(one.$ref))) : one)
 
   const operations = Object.entries(parsed.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { operationId, parameters = [], requestBody, responses }]): Operation => {
+    Object.entries(methods).map(([method, described]): Operation => {
+      const { operationId, security, parameters = [], requestBody, responses } = described
       const json = requestBody?.content['application/json']
       return {
         id: operationId,
@@ -89,6 +93,7 @@ export const readDescription = async (api: string): Promise<Description> => {
           required: requestBody?.required ?? false,
           examples: examplesOf(json, resolve(json.schema)),
         },
+        scopes: security.flatMap(({ apiKey = [] }) => apiKey),
         statuses: Object.keys(responses).map(Number),
       }
     }),

@@ -1,7 +1,7 @@
 /** Which events webhooks are told, and in exactly which words. */
 
 import { describe, expect, it } from 'vitest'
-import type { LoggedEvent } from '../../schema/events.ts'
+import { type LoggedEvent, toStreamEvent } from '../../schema/events.ts'
 import { sampleEvent, toWebhookEvent, webhookBody } from '../../schema/muro/webhook-events.ts'
 import { webhookTypes } from '../../schema/muro/webhooks.ts'
 
@@ -79,6 +79,18 @@ describe('a webhook is told, word by word,', () => {
           `"content":"Hi! Is the Pro plan…","created_at":"${at}","attachments":[],"client_id":"c1","seq":7,"conversation_seq":3}}`,
       ),
     )
+  })
+
+  it('of a message in the fields in which the sockets tell it, each with the same value', () => {
+    for (const payload of [message, { ...message, sender_type: 'agent', sender_id: 'usr_a', client_id: 'c1' }]) {
+      const event = logged('message.new', payload)
+      const told: unknown = JSON.parse(bodyOf(event) ?? '').data.message
+      const { author, event_id, ...heard } = JSON.parse(toStreamEvent(event).staff)
+      expect([author, event_id]).toEqual(['Marie', 'evt_a'])
+      expect(told).toEqual(heard)
+    }
+    const note = toStreamEvent(logged('message.new', { ...message, sender_type: 'note' }))
+    expect([note.name, JSON.parse(note.staff)]).toMatchObject(['message.new', { sender_type: 'note' }])
   })
 
   it('of a conversation that opens', () => {
