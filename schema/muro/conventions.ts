@@ -63,6 +63,9 @@ export const deleted = <T extends string>(object: T) =>
 
 const types = [...new Set(Object.values(errorCodes).map(({ type }) => type))]
 
+// The site chat shows no codes, and one is only its own.
+const codes = Object.keys(errorCodes).filter((code) => code !== 'unprocessable')
+
 /** An error as the muro face shows it. */
 export const apiError = z
   .object({
@@ -73,7 +76,7 @@ export const apiError = z
         code: z
           .string()
           .optional()
-          .describe(`What it is in particular: ${Object.keys(errorCodes).join(', ')}. There may be others later.`),
+          .describe(`What it is in particular: ${codes.join(', ')}. There may be others later.`),
         param: z.string().optional().describe('The input at fault.'),
       })
       .loose(),

@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { errorCodes } from '../../schema/errors.ts'
 import { startAi } from '../support/ai.ts'
 import { type Api, startApi } from '../support/api.ts'
 import type { Tenant } from '../support/tenant.ts'
-import { curlInShell } from './page.ts'
+import { codeIn, curlInShell, readPage, rowsOf } from './page.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -25,6 +26,15 @@ beforeAll(async () => {
 afterAll(async () => {
   await api.close()
   await ai.stop()
+})
+
+test('every code of an error is told, with its status', () => {
+  const told = rowsOf(readPage('docs/api.md').section('## What holds everywhere'))
+    .filter(([code = '', status = '']) => /^`\w+`$/.test(code) && /^\d{3}$/.test(status))
+    .map(([code, status]) => [codeIn(code)[0], Number(status)])
+  // The site chat shows no codes, and the last one is its own.
+  const known = Object.entries(errorCodes).filter(([code]) => code !== 'unprocessable')
+  expect(told).toEqual(known.map(([code, { status }]) => [code, status]))
 })
 
 // Each command is a process of its own.

@@ -27,7 +27,8 @@ pages of the origins of the site only.
 
 Bodies are \`application/json\` in UTF-8; another content type is a 415. A body has at most 1 MiB, a message
 ${kilobytes(caps.content)}, metadata ${kilobytes(caps.metadata)}, a search ${caps.q} characters, a conversation ${caps.tags} tags of
-${caps.tag} characters, a bulk action ${caps.bulk} ids. Fields that are not known are ignored. Times are ISO 8601 in UTC.
+${caps.tag} characters, a bulk action ${caps.bulk} ids. Fields that are not known are ignored, but in the conditions
+and actions of a rule. Times are ISO 8601 in UTC.
 
 CORS is open, and every route answers \`OPTIONS\` and, where it answers \`GET\`, \`HEAD\`. Every answer carries an
 \`X-Request-Id\`; quote it when you ask for help.

@@ -79,7 +79,7 @@ const createFinisher = (schemas: Schemas) => {
   const shared = new Map<string, unknown>()
 
   const failed = (failure: Failure, one: Answer, notes: Notes) => {
-    const waits = failure.code === 'rate_limited' ? (['Retry-After'] as const) : []
+    const waits = waited.has(failure.code) ? (['Retry-After'] as const) : []
     const schema = schemaOf(one)
     if (!schema?.endsWith('Error')) {
       const own = schema === undefined ? undefined : schemas[schema]?.description
@@ -120,6 +120,9 @@ const createFinisher = (schemas: Schemas) => {
     shared: () => Object.fromEntries([...shared].sort(([a], [b]) => a.localeCompare(b))),
   }
 }
+
+// Of 409 it is for who asks while the first request with the same Idempotency-Key still runs.
+const waited = new Set<Failure['code']>(['rate_limited', 'idempotency_mismatch'])
 
 // What the plugin says where nothing is said.
 const unnamed = 'Default Response'
