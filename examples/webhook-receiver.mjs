@@ -18,6 +18,7 @@ const isFresh = (timestamp) => Math.abs(Date.now() / 1000 - Number(timestamp)) <
 
 /** Starts a receiver that does its work with each event, and returns its server. */
 export const startReceiver = ({ secret, port, host = '127.0.0.1', work }) => {
+  if (!secret) throw new Error('MURO_WEBHOOK_SECRET is not set: POST /api/v1/webhooks answers it once')
   // An event may come more than once, always under the same id. A real receiver keeps the ids in its database, and
   // writes each in the transaction in which it does its work.
   const seen = new Set()
@@ -49,7 +50,6 @@ export const startReceiver = ({ secret, port, host = '127.0.0.1', work }) => {
 
 if (process.argv[1]?.endsWith('webhook-receiver.mjs')) {
   const { MURO_WEBHOOK_SECRET: secret, PORT: port = '8000', HOST: host } = process.env
-  if (!secret) throw new Error('MURO_WEBHOOK_SECRET is not set: POST /api/v1/webhooks answers it once')
   const work = async (event) => process.stdout.write(`${JSON.stringify(event)}\n`)
   startReceiver({ secret, port: Number(port), host, work })
 }

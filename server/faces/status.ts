@@ -44,11 +44,11 @@ export const pageFace: FastifyPluginAsyncZod<{ operations: Operations; addresses
           status: bus === 'up' ? state : `${state}; the bus (Redis) is away, so events come up to a second late`,
           rows: [
             ['REST API', `${api}/api/v1`],
-            ['Its description', `${api}/docs, ${api}/api/v1/openapi.json`],
+            ['Its description', `${api}/docs`, `${api}/api/v1/openapi.json`],
             ['MCP', `${api}/api/mcp`],
             ['Channel authorizer', `${api}/api/v1/realtime/auth`],
             ['Realtime (Pusher protocol)', `${forceTLS ? 'wss' : 'ws'}://${host}:${port}${wsPath}/app/${key}`],
-            ['Health', `${api}/up, ${api}/ready, ${api}/metrics`],
+            ['Health', `${api}/up`, `${api}/ready`, `${api}/metrics`],
           ],
           code: snippet({ api, bearer: "'Bearer mr_live_…'" }),
         }),
@@ -56,7 +56,15 @@ export const pageFace: FastifyPluginAsyncZod<{ operations: Operations; addresses
   })
 }
 
-const page = ({ status, rows, code }: { status: string; rows: [string, string][]; code: string }) => `<!doctype html>
+const page = ({
+  status,
+  rows,
+  code,
+}: {
+  status: string
+  rows: [string, ...string[]][]
+  code: string
+}) => `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -69,11 +77,18 @@ const page = ({ status, rows, code }: { status: string; rows: [string, string][]
 </style>
 <h1>Hubbub</h1>
 <p>Status: <strong>${escapeHtml(status)}</strong></p>
-<dl>${rows.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd><code>${escapeHtml(value)}</code></dd>`).join('')}</dl>
+<dl>${rows.map(([name, ...of]) => `<dt>${escapeHtml(name)}</dt><dd>${addresses(of)}</dd>`).join('')}</dl>
 <h2>Hear every message</h2>
 <p>Save as <code>demo.mjs</code> where pusher-js is installed, put your API key in, and run <code>node demo.mjs</code>.</p>
 <pre>${escapeHtml(code)}</pre>
 </html>
 `
+
+// Where there are several they are pages; one alone is for programs, and answers no browser.
+const addresses = (of: string[]): string =>
+  of
+    .map(escapeHtml)
+    .map((address) => `<code>${of.length > 1 ? `<a href="${address}">${address}</a>` : address}</code>`)
+    .join(', ')
 
 const escapeHtml = (text: string): string => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)

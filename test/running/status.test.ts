@@ -18,6 +18,15 @@ it('the page shows addresses and the snippet, and holds no secret', async () => 
   expect(page).toContain(`${program.api}/api/v1/realtime/auth`)
   expect(page).toContain(`ws://127.0.0.1:${program.realtimePort}/app/`)
   expect(page).toContain('new Pusher(config.key')
+  const links = [...page.matchAll(/<a href="([^"]*)">/g)].map(([, link = '']) => link)
+  expect(links.map((link) => link.replace(program.api, ''))).toEqual([
+    '/docs',
+    '/api/v1/openapi.json',
+    '/up',
+    '/ready',
+    '/metrics',
+  ])
+  for (const link of links) expect([link, (await fetch(link)).status]).toEqual([link, 200])
   const secrets: Record<string, string> = JSON.parse(await readFile(join(place, 'secrets.json'), 'utf8'))
   expect(page).toContain(secrets.pusher_app_key)
   for (const secret of [
