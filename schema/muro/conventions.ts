@@ -81,7 +81,7 @@ export const apiError = z
       })
       .loose(),
   })
-  .meta({ id: 'Error', description: 'What went wrong, and what to do next.' })
+  .meta({ id: 'Error', description: 'What went wrong, and often what to do next.' })
 
 /** Adds to a route's answers the errors that it may give: those of every route, and the codes that it names. */
 export const answers = <T extends Record<number, z.ZodType>>(given: T, ...codes: ErrorCode[]): T => {

@@ -158,6 +158,7 @@ describe('a page', () => {
     ]) {
       const { status, body } = await rawPost({ Origin: origin })
       expect([origin, status, body]).toEqual([origin, 403, rpcError(403)])
+      expect(body).toMatchObject({ error: { message: expect.stringContaining('MCP_ALLOWED_ORIGINS') } })
     }
     expect(await api.rowsOf(tenant)).toEqual(before)
   })

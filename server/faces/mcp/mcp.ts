@@ -41,7 +41,7 @@ export const mcpFace: FastifyPluginAsyncZod<McpDeps> = async (face, { origins, o
   const mayComeFrom = createOriginRule(origins)
   face.decorateRequest('caller', null)
   face.addHook('onRequest', async (request, reply) => {
-    if (!mayComeFrom(request)) throw new HubbubError('forbidden', 'Pages of this Origin may not call this server.')
+    if (!mayComeFrom(request)) throw new HubbubError('forbidden', refusedPage)
     request.caller = await admitAgent(access, request, reply)
   })
   face.removeAllContentTypeParsers()
@@ -62,6 +62,8 @@ export const mcpFace: FastifyPluginAsyncZod<McpDeps> = async (face, { origins, o
     return await pass(await exchange({ body, headers, signal: gone.signal }, makeServer, onError), reply)
   })
 }
+
+const refusedPage = 'Pages of this Origin may not call this server; MCP_ALLOWED_ORIGINS names those that may.'
 
 const jsonType = /^application\/([\w.-]+\+)?json\s*(;|$)/i
 
