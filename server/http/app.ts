@@ -15,7 +15,7 @@ import type { Use } from '../../schema/health.ts'
 import { caps } from '../../schema/muro/conventions.ts'
 import { answerBrokenRequest } from './broken-requests.ts'
 import { setDeadlines } from './deadline.ts'
-import { toHubbubError } from './errors.ts'
+import { logFailure, toHubbubError } from './errors.ts'
 import type { RequestMetrics } from './request-metrics.ts'
 
 /** How a face shows an error; the request is absent where none could be read. */
@@ -55,8 +55,7 @@ export const createApp = ({
 }) => {
   const answerError = (thrown: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const error = toHubbubError(thrown)
-    if (error.status >= 500)
-      logger.error({ err: error.cause ?? error, requestId: request.id, url: request.url }, error.message)
+    logFailure(logger, error, { requestId: request.id, url: request.url })
     if (error.status === 401) reply.header('WWW-Authenticate', 'Bearer')
     if (error.code === 'idempotency_in_progress') reply.header('Retry-After', 1)
     const [, render] = renderers.find(([prefix]) => request.url.startsWith(prefix)) ?? renderers[0] ?? []

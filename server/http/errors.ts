@@ -23,6 +23,17 @@ export const toHubbubError = (error: unknown): HubbubError => {
   )
 }
 
+/** Writes into the log what went wrong on our side. What is off, or too much for now, has no cause and is no fault. */
+export const logFailure = (
+  logger: Record<'error' | 'warn', (facts: object, line: string) => void>,
+  error: HubbubError,
+  { line = error.message, ...facts }: { line?: string; requestId?: string; url?: string } = {},
+): void => {
+  if (error.status < 500) return
+  if (error.code === 'unavailable' && error.cause === undefined) logger.warn(facts, line)
+  else logger.error({ err: error.cause ?? error, ...facts }, line)
+}
+
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 

@@ -4,7 +4,7 @@ import { type Implementation, ProtocolError, ProtocolErrorCode, Server } from '@
 import type { FastifyBaseLogger } from 'fastify'
 import { z } from 'zod'
 import { HubbubError } from '../../../schema/errors.ts'
-import { toHubbubError } from '../../http/errors.ts'
+import { logFailure, toHubbubError } from '../../http/errors.ts'
 import { readVersion } from '../../version.ts'
 import { renderToolError } from './errors.ts'
 import type { Caller } from './mcp.ts'
@@ -18,13 +18,12 @@ export const toolServers = ({
   logger,
 }: Pick<Call, 'context' | 'ai'> & { logger: FastifyBaseLogger }): ((caller: Caller) => Server) => {
   const hubbub = { name: 'hubbub', title: 'Hubbub', version: readVersion() }
-  const onFailure = (error: HubbubError) =>
-    logger.error({ err: error.cause ?? error }, `a tool of MCP failed: ${error.message}`)
-  return (caller) => createToolServer(hubbub, { context, ai, ...caller }, onFailure)
+  const onError = (error: HubbubError) => logFailure(logger, error, { line: `a tool of MCP failed: ${error.message}` })
+  return (caller) => createToolServer(hubbub, { context, ai, ...caller }, onError)
 }
 
 // A tool whose scope the key lacks is not listed, and says so where it is called all the same.
-const createToolServer = (hubbub: Implementation, call: Call, onFailure: (error: HubbubError) => void): Server => {
+const createToolServer = (hubbub: Implementation, call: Call, onError: (error: HubbubError) => void): Server => {
   const server = new Server(hubbub, { capabilities, instructions, cacheHints })
   const mayCall = ({ scope }: Tool) => call.agent.key.scopes.includes(scope)
   server.setRequestHandler('tools/list', { params: onePage }, () => ({
@@ -39,7 +38,7 @@ const createToolServer = (hubbub: Implementation, call: Call, onFailure: (error:
       return { content: [{ type: 'text', text: JSON.stringify(answer) }], structuredContent: answer }
     } catch (thrown) {
       const error = toHubbubError(thrown)
-      if (error.status >= 500) onFailure(error)
+      onError(error)
       // Without structured content: clients hold it against the schema of the answers, of errors too.
       return { content: [{ type: 'text', text: renderToolError(error) }], isError: true }
     }
