@@ -10,7 +10,7 @@ import type { Claimed } from './claims.ts'
 import { now } from './clock.ts'
 import type { Outcome } from './outcomes.ts'
 
-/** A webhook all of whose attempts have failed for so many days is disabled. */
+/** A webhook all of whose attempts have failed for so many days is disabled with the next delivery that is given up. */
 export const failingDays = 5
 
 /** How much later than planned a retry may be, as a part of its wait: receivers that were down are not all told at once. */
@@ -107,7 +107,9 @@ const fail = async (
   if (!webhook.isFailing) {
     await tx`update webhook_endpoints set failing_since = ${time} where id = ${endpointId}`
   }
-  const reason = isGone ? 'gone' : webhook.isFailingLong ? 'failing' : null
+  // One failure after days on which there was nothing to tell shows nothing yet.
+  const isLost = changed === 'failed' && webhook.isFailingLong
+  const reason = isGone ? 'gone' : isLost ? 'failing' : null
   if (reason !== null) await disable(tx, log, webhook, reason, ahead)
   return { outcome: reason === null ? changed : 'failed', disabled: reason }
 }

@@ -90,11 +90,11 @@ describe('a webhook that fails', () => {
     }
   }
 
-  it('is disabled when all attempts of five days have failed, and no sooner', async () => {
+  it('is disabled when all attempts of five days have failed and a delivery is given up, and no sooner', async () => {
     const { id } = await office.makeWebhook({ events: ['message.created'] })
-    await failOn([0, 1, 2, 3, 4, 4.99])
+    await failOn([0, 1, 2, 3, 4, 4.5, 4.99])
     expect(await office.webhook(id)).toMatchObject({ enabled: true, disabled_reason: null })
-    await failOn([5.01])
+    await failOn([5.3])
     expect(await office.webhook(id)).toMatchObject({ enabled: false, disabled_reason: 'failing' })
     expect(office.logged.map(({ type, payload }) => [type, payload.reason])).toEqual([['webhook.disabled', 'failing']])
     expect(new Set(await statuses(id))).toEqual(new Set(['failed']))
@@ -109,8 +109,22 @@ describe('a webhook that fails', () => {
     expect((await office.webhook(id)).failing_since).toBeNull()
     await failOn([4.5, 6, 9])
     expect((await office.webhook(id)).enabled).toBe(true)
-    await failOn([9.6])
+    await failOn([9.1, 9.2, 9.3, 9.6])
     expect((await office.webhook(id)).enabled).toBe(false)
+  })
+
+  it('and was told nothing for days since is not disabled by one failure', async () => {
+    const { id } = await office.makeWebhook({ events: ['message.created'] })
+    office.receiver.answer(500)
+    await say('lost')
+    for (const at of [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.8]) {
+      office.clock.ahead = at * day
+      await office.run()
+    }
+    expect(await statuses(id)).toEqual(['failed'])
+    await failOn([9])
+    expect(await office.webhook(id)).toMatchObject({ enabled: true })
+    expect(await statuses(id)).toEqual(['failed', 'pending'])
   })
 
   it('is disabled and told of once, though several attempts find it out together', async () => {

@@ -71,7 +71,7 @@ it('webhooks that are disabled are counted by why, each once', async () => {
   await office.run()
   await office.makeWebhook()
   office.receiver.answer(500)
-  for (const days of [0, 5.1]) {
+  for (const days of [0, 1, 2, 3, 4, 5, 6]) {
     office.clock.ahead = days * 86_400_000
     await office.tenant.thread()
     await office.run()
