@@ -146,6 +146,7 @@ create table conversations (
   created_at timestamp(3) with time zone not null default clock_timestamp(),
   updated_at timestamp(3) with time zone not null default clock_timestamp(),
   url text,
+  woken_seq bigint,
   constraint conversations_assignee_id_fkey FOREIGN KEY (assignee_id) REFERENCES users(id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
   constraint conversations_pkey PRIMARY KEY (id),

@@ -66,13 +66,20 @@ const run = (
 /** How a message comes: as it is, under a claim, or with files. */
 type Form = 'plain' | 'claimed' | 'filed'
 
-// A returning clause sees only new values, so that a message reopened a conversation is told by its status_seq.
+// A returning clause sees only new values, so that a message reopened a conversation is told by its status_seq, and that
+// this ended a snooze before its time by its woken_seq.
 const asleep = "c.state in ('closed', 'snoozed')"
 
 // The contact may have been merged into another since the visitor was asked who it is.
 const speaker = `
              case when s.contact_id = $12 then $6
                   else coalesce((select v.public_id from contacts v where v.id = s.contact_id), $6) end`
+
+// As an update by staff would name it.
+const changedByVisitor = `
+             case when c.woken_seq = c.seq then json_build_array('status', 'snoozed_until', 'unread_count')
+                  when s.reopened then json_build_array('status', 'unread_count')
+                  else json_build_array('unread_count') end`
 
 // `workspace_id + 0` keeps the planner on the unique index: a plan made while the tables were small would walk the
 // workspace's rows.
@@ -106,7 +113,8 @@ const statement = (senderType: AppendedType, form: Form): string => {
                  ? ` + (${asleep})::int,
              status_seq = case when ${asleep} then c.seq + 2 else c.status_seq end,
              state = case when ${asleep} then 'open' else c.state end,
-             snoozed_until = case when ${asleep} then null else c.snoozed_until end,
+             woken_seq = case when c.snoozed_until is null then c.woken_seq else c.seq + 2 end,
+             snoozed_until = null,
              unread_count = c.unread_count + 1`
                  : ''
              },
@@ -155,7 +163,7 @@ const statement = (senderType: AppendedType, form: Form): string => {
           ? `union all
       select $1, s.head + 2, $13::text, 'conversation.update', s.id, s.seq + 2,
              case when s.reopened then s.public_seq end, s.site_id,
-             ${conversationUpdateFacts(`case when s.reopened then json_build_array('status', 'unread_count') else json_build_array('unread_count') end`)},
+             ${conversationUpdateFacts(changedByVisitor)},
              s.at
         from s, c`
           : ''

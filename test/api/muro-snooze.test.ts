@@ -144,11 +144,24 @@ describe('the time of a snooze', () => {
     const chat = clientOf(`${api.url}/api/v1/chat`, { 'X-Api-Key': tenant.site.site_key })
     const visitor = { name: 'Marie', email: 'marie@example.com', message: 'Hi!', visitor_token: 'marie' }
     conversation = ((await chat.post('/conversations', visitor)).body as { conversation_id: string }).conversation_id
+    const writing = async () => {
+      const before = (await api.eventsOf(tenant)).length
+      await chat.post('/conversations/marie/messages', { message: 'Still there?' })
+      const [, update] = (await api.eventsOf(tenant)).slice(before)
+      return update?.payload
+    }
     await change({ status: 'snoozed', snoozed_until: tomorrow })
-    await chat.post('/conversations/marie/messages', { message: 'Still there?' })
+    const woken = { status: 'open', snoozed_until: null }
+    expect(await writing()).toMatchObject({ ...woken, changed: ['status', 'snoozed_until', 'unread_count'] })
     const { body } = await muro.get(`/conversations/${conversation}`)
-    expect(body).toMatchObject({ status: 'open', snoozed_until: null, unread_count: 2 })
+    expect(body).toMatchObject({ ...woken, unread_count: 2 })
     await refuse({ snoozed_until: nextWeek })
+    // There is no time any more that could end with the next one.
+    expect(await writing()).toMatchObject({ changed: ['unread_count'] })
+    for (const body of [{ status: 'closed' }, { status: 'snoozed' }]) {
+      await change(body)
+      expect(await writing()).toMatchObject({ ...woken, changed: ['status', 'unread_count'] })
+    }
   })
 })
 
