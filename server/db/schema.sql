@@ -76,6 +76,7 @@ create table contact_seen (
   created_seq bigint not null,
   seq bigint not null,
   at timestamp(3) with time zone not null default clock_timestamp(),
+  merged_seq bigint,
   constraint contact_seen_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
   constraint contact_seen_pkey PRIMARY KEY (contact_id)
 );
@@ -147,6 +148,7 @@ create table conversations (
   updated_at timestamp(3) with time zone not null default clock_timestamp(),
   url text,
   woken_seq bigint,
+  moved_seq bigint,
   constraint conversations_assignee_id_fkey FOREIGN KEY (assignee_id) REFERENCES users(id),
   constraint conversations_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES contacts(id),
   constraint conversations_pkey PRIMARY KEY (id),
@@ -418,6 +420,7 @@ CREATE INDEX attachments_conversation ON public.attachments USING btree (convers
 CREATE INDEX attachments_message ON public.attachments USING btree (message_id, "position") WHERE (message_id IS NOT NULL);
 CREATE INDEX attachments_unsent ON public.attachments USING btree (created_at) WHERE (message_id IS NULL);
 CREATE INDEX automation_rules_order ON public.automation_rules USING btree (workspace_id, "position", id);
+CREATE INDEX contact_seen_merged ON public.contact_seen USING btree (workspace_id, merged_seq) WHERE (merged_seq IS NOT NULL);
 CREATE INDEX contact_seen_newest ON public.contact_seen USING btree (workspace_id, seq DESC);
 CREATE INDEX contact_sessions_contact ON public.contact_sessions USING btree (contact_id);
 CREATE INDEX contact_sessions_conversation ON public.contact_sessions USING btree (conversation_id);

@@ -56,7 +56,7 @@ export const listContacts = async (
     { list: 'contacts', ...input },
     {
       places: sql`
-      select n.contact_id as id, n.created_seq as first_seq, n.seq
+      select n.contact_id as id, n.created_seq as first_seq, n.seq, n.merged_seq
         from contact_seen n join contacts v on v.id = n.contact_id
        where n.workspace_id = ${workspace.id} and ${reachedContacts(sql, reach)}
          ${input.website_id === undefined ? sql`` : ofSite(input.website_id)}
@@ -64,7 +64,8 @@ export const listContacts = async (
          ${search === undefined ? sql`` : sql`and ${search.condition}`}`,
       placeThen: sql`(
       select max(m.seq) from messages m join conversations c on c.id = m.conversation_id
-       where c.contact_id = p.id and m.seq <= walk.head and m.sender_type = 'visitor')`,
+       where c.contact_id = p.id and m.seq <= walk.head and m.sender_type = 'visitor'
+         and (c.moved_seq is null or c.moved_seq <= walk.head))`,
       facts: sql`(select ${sql.unsafe(contactFacts)} from contacts v, ${pinOf(sql, reach)} where v.id = page.id)`,
     },
   )

@@ -25,7 +25,7 @@ export const listConversations = async (
     { list: 'conversations', ...input },
     {
       places: sql`
-      select a.conversation_id as id, a.opened_seq as first_seq, a.seq
+      select a.conversation_id as id, a.opened_seq as first_seq, a.seq, null::bigint as merged_seq
         from conversation_activity a join conversations c on c.id = a.conversation_id
        where a.workspace_id = ${workspace.id} and ${reachedConversations(sql, reach)}
          ${matchesOf(sql, reach, input)}

@@ -33,11 +33,12 @@ export const mergeContacts = async (
     if (!kept) throw noContact()
     if (!gone) throw new HubbubError('not_found', 'from: no such contact', { param: 'from' })
     const { columns, changed } = gainOf(tx, kept, gone)
-    await moveConversations(tx, kept, gone)
+    const conversations = await lockConversations(tx, gone)
     await eraseContactTold(tx, workspace, { id: from, merged_into: into })
     const first = await log.take(workspace, 2)
+    await moveConversations(tx, conversations, { kept, gone, seq: first })
     await tx`
-      update contact_seen k set seq = greatest(k.seq, g.seq), at = greatest(k.at, g.at)
+      update contact_seen k set seq = greatest(k.seq, g.seq), at = greatest(k.at, g.at), merged_seq = ${first}
         from contact_seen g where k.contact_id = ${kept.id} and g.contact_id = ${gone.id}`
     // An address belongs to one contact: it is free once the other is gone.
     await removeContact(tx, gone.id)
@@ -65,14 +66,22 @@ const gainOf = (tx: Tx, kept: LockedContact, gone: LockedContact) => {
 }
 
 // Who appends holds the conversation, so what is in one that is locked here is all there is.
-const moveConversations = async (tx: Tx, kept: LockedContact, gone: LockedContact): Promise<void> => {
+const lockConversations = async (tx: Tx, { id }: LockedContact): Promise<number[]> => {
   await tx`
-    select from contact_sessions where contact_id = ${gone.id} order by site_id, token_hash for update`
+    select from contact_sessions where contact_id = ${id} order by site_id, token_hash for update`
   const rows = await tx<{ id: number }[]>`
-    select id from conversations where contact_id = ${gone.id} order by id for no key update`
-  const ids = tx`(${rows.map(({ id }) => String(id))}::text[]::bigint[])`
+    select id from conversations where contact_id = ${id} order by id for no key update`
+  return rows.map((row) => row.id)
+}
+
+const moveConversations = async (
+  tx: Tx,
+  rowIds: number[],
+  { kept, gone, seq }: { kept: LockedContact; gone: LockedContact; seq: number },
+): Promise<void> => {
+  const ids = tx`(${rowIds.map(String)}::text[]::bigint[])`
   await tx`update contact_sessions set contact_id = ${kept.id} where contact_id = ${gone.id}`
-  await tx`update conversations set contact_id = ${kept.id} where id = any${ids}`
+  await tx`update conversations set contact_id = ${kept.id}, moved_seq = ${seq} where id = any${ids}`
   await tx`
     update messages set sender_id = ${kept.publicId}
      where conversation_id = any${ids} and sender_type = 'visitor' and sender_id = ${gone.publicId}`

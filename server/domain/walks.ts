@@ -16,10 +16,10 @@ export type Page<T> = { data: T[]; nextCursor: string | null }
 
 /**
  * Reads a page of a list that is ordered by numbers of the workspace's log, newest first. `places` selects the rows of
- * the list as (id, first_seq, seq): the numbers of the event that made each and of the last one that moved it.
- * `placeThen` selects the number that a row `p` had when the log ended at `walk.head`, if it had moved by then, and
- * `facts` what is shown of the row `page.id`. A row that moved since the walk began is shown at the place it had then;
- * what is newer than the walk is left out of it.
+ * the list as (id, first_seq, seq, merged_seq): the numbers of the event that made each, of the last one that moved it,
+ * and of the last one that gave it the place of another. `placeThen` selects the number that a row `p` had when the log
+ * ended at `walk.head`, if it had moved by then, and `facts` what is shown of the row `page.id`. A row that moved since
+ * the walk began is shown at the place it had then; what is newer than the walk is left out of it.
  */
 export const readPage = async <T>(
   sql: Sql,
@@ -28,6 +28,12 @@ export const readPage = async <T>(
   { places, placeThen, facts }: { places: Fragment; placeThen: Fragment; facts: Fragment },
 ): Promise<Page<T>> => {
   const walk = cursor === undefined ? undefined : readCursor(list, cursor)
+  // Each by an index of its own: one condition with `or` would read the whole list.
+  const moved = (which: Fragment): Fragment => sql`
+    select p.id, then_at.position
+      from walk cross join (${places}) p
+     cross join lateral (select coalesce(${placeThen}, p.first_seq) as position) then_at
+     where walk.below is not null and ${which} and p.first_seq <= walk.head and then_at.position < walk.below`
   const rows = await sql<{ facts: T; position: number; head: number }[]>`
     with walk as (
       select coalesce(${walk?.head ?? null}::bigint, h.seq) as head, ${walk?.position ?? null}::bigint as below
@@ -36,13 +42,12 @@ export const readPage = async <T>(
       (select p.id, p.seq as position
          from (${places}) p
         where p.seq <= (select least(head, coalesce(below - 1, head)) from walk)
+          and (p.merged_seq is null or p.merged_seq <= (select head from walk))
         order by p.seq desc limit ${limit + 1})
       union all
-      (select p.id, then_at.position
-         from walk cross join (${places}) p
-        cross join lateral (select coalesce(${placeThen}, p.first_seq) as position) then_at
-        where walk.below is not null and p.seq > walk.head and p.first_seq <= walk.head
-          and then_at.position < walk.below)
+      (${moved(sql`p.seq > walk.head`)})
+      union all
+      (${moved(sql`p.seq <= walk.head and p.merged_seq > walk.head`)})
       order by position desc limit ${limit + 1}
     )
     select ${facts} as facts, page.position, walk.head

@@ -130,6 +130,29 @@ describe('a walk through the contacts', () => {
     })
     expect(seen).toEqual([...silent, ...threads.map(({ contact }) => contact)])
   })
+
+  it('still comes to who stays where contacts are merged meanwhile, at the place that they had, and once', async () => {
+    const { muro, threads } = await makeVisitors(9)
+    const [a, b, c, d, e, f, g, h, last] = threads.map(({ contact }) => contact)
+    const merge = (into: string | undefined, from: string | undefined) => muro.post(`/contacts/${into}/merge`, { from })
+    const seen = await walk(muro, '/contacts?limit=2', async (_page, turn) => {
+      // One that is yet to come takes in one that was shown and one that was not; in between both are seen again.
+      if (turn === 1) {
+        await merge(h, a)
+        await threads[7]?.speak()
+        await merge(h, c)
+        await threads[0]?.speak()
+      }
+      // One that was shown takes in one that is yet to come; and who stays may end in turn.
+      if (turn === 2) {
+        await merge(b, f)
+        await merge(g, d)
+        await merge(last, g)
+      }
+    })
+    expect(seen).toEqual([a, b, d, e, h, last])
+    expect(await walk(muro, '/contacts?limit=2', async () => undefined)).toEqual([h, b, last, e])
+  })
 })
 
 it('a walk is complete under concurrent writers', async () => {
