@@ -6,6 +6,7 @@ import type { Context, Reach } from './context.ts'
 import { type ConversationFacts, conversationFacts } from './facts.ts'
 import { reachedConversations } from './reach.ts'
 import { searchFor } from './search.ts'
+import { selectFor } from './selections.ts'
 import { type Page, readPage } from './walks.ts'
 
 /**
@@ -19,6 +20,7 @@ export const listConversations = async (
 ): Promise<Page<ConversationFacts>> => {
   const { workspace } = reach
   const search = input.q === undefined ? undefined : await searchFor(sql, workspace, input.q)
+  const selection = await selectFor(sql, workspace, input)
   return await readPage(
     sql,
     workspace,
@@ -28,7 +30,7 @@ export const listConversations = async (
       select a.conversation_id as id, a.opened_seq as first_seq, a.seq, null::bigint as merged_seq
         from conversation_activity a join conversations c on c.id = a.conversation_id
        where a.workspace_id = ${workspace.id} and ${reachedConversations(sql, reach)}
-         ${matchesOf(sql, reach, input)}
+         ${matchesOf(sql, reach, input)} and ${selection.condition}
          ${search === undefined ? sql`` : sql`and ${search.condition}`}`,
       placeThen: sql`(
       select m.seq from messages m where m.conversation_id = p.id and m.seq <= walk.head
@@ -38,8 +40,7 @@ export const listConversations = async (
   )
 }
 
-const matchesOf = (sql: Sql, { workspace }: Reach, input: ListConversations): Fragment => {
-  const { status, visitor_id, assigned_user_id, tag } = input
+const matchesOf = (sql: Sql, { workspace }: Reach, { status, visitor_id }: ListConversations): Fragment => {
   // `closed` stands in the index that is walked, so that the few that are not closed are found among the many that are.
   const ofStatus = {
     open: sql`and not a.closed and c.state in ('open', 'pending')`,
@@ -48,12 +49,7 @@ const matchesOf = (sql: Sql, { workspace }: Reach, input: ListConversations): Fr
   }
   const ofVisitor = (id: string) => sql`
     and c.contact_id = (select id from contacts where workspace_id = ${workspace.id} and public_id = ${id})`
-  const ofUser = (id: string) => sql`
-    and c.assignee_id = (select id from users where workspace_id = ${workspace.id} and public_id = ${id})`
-  const assigned = (id: string) => (id === 'none' ? sql`and c.assignee_id is null` : ofUser(id))
   return sql`
     ${status === undefined ? sql`` : ofStatus[status]}
-    ${visitor_id === undefined ? sql`` : ofVisitor(visitor_id)}
-    ${assigned_user_id === undefined ? sql`` : assigned(assigned_user_id)}
-    ${tag === undefined ? sql`` : sql`and c.tags @> ${[tag]}::text[]`}`
+    ${visitor_id === undefined ? sql`` : ofVisitor(visitor_id)}`
 }
