@@ -12,7 +12,10 @@ import { newId } from './ids.ts'
 /** Who may append; system lines are written with an opening only. */
 type AppendedType = Exclude<SenderType, 'system'>
 
-/** A message to be appended, with who says it and how far that one reaches; `contactId` only where the visitor does. */
+/**
+ * A message to be appended, with who says it and how far that one reaches; `contactId` only where the visitor does. An
+ * agent answers in the name of the site, and as `author` where it gives none.
+ */
 export type MessageDraft = Reach & {
   conversation: string
   senderType: AppendedType
@@ -81,6 +84,9 @@ const changedByVisitor = `
                   when s.reopened then json_build_array('status', 'unread_count')
                   else json_build_array('unread_count') end`
 
+// A site may give all who answer there one name.
+const answerer = 'coalesce((select w.agent_name from sites w where w.id = s.site_id), $7)'
+
 // `workspace_id + 0` keeps the planner on the unique index: a plan made while the tables were small would walk the
 // workspace's rows.
 const reached = 'c.public_id = $2 and c.workspace_id + 0 = $1 and ($11::bigint is null or c.site_id = $11)'
@@ -141,7 +147,8 @@ const statement = (senderType: AppendedType, form: Form): string => {
     }m as (
       insert into messages (public_id, workspace_id, conversation_id, seq, conversation_seq, sender_type, sender_id,
                             author, content, client_id, created_at${isFiled ? ', attachments' : ''})
-      select $3, $1, s.id, s.head + 1, s.seq + 1, $5, ${visitor ? speaker : '$6'}, $7, $8, $9,
+      select $3, $1, s.id, s.head + 1, s.seq + 1, $5, ${visitor ? speaker : '$6'},
+             ${senderType === 'agent' ? answerer : '$7'}, $8, $9,
              s.at${isFiled ? `, $${next}::text::json` : ''}
         from s
       returning *

@@ -58,15 +58,18 @@ export const openConversation = async (
   const open = async (tx: Tx, log: Log) => {
     const place = await reserveConversation(tx, workspace)
     // The key share that the new row's foreign key needs is taken here, before the head is locked.
-    const [contact] = await tx<{ id: number; publicId: string; siteId: number; sitePublicId: string }[]>`
-      select v.id, v.public_id as "publicId", w.id as "siteId", w.public_id as "sitePublicId"
+    const [contact] = await tx<
+      { id: number; publicId: string; siteId: number; sitePublicId: string; agentName: string | null }[]
+    >`
+      select v.id, v.public_id as "publicId", w.id as "siteId", w.public_id as "sitePublicId", w.agent_name as "agentName"
         from contacts v join sites w on w.id = ${site === null ? tx`v.site_id` : tx`${site.id}`}
        where ${reachedContacts(tx, scope)} and v.public_id = ${visitor_id}
          for key share of v`
     if (!contact) throw new HubbubError('invalid', 'visitor_id: no such contact', { param: 'visitor_id' })
-    const { id, publicId, siteId, sitePublicId } = contact
+    const { id, publicId, siteId, sitePublicId, agentName } = contact
     const onSite: ContactOnSite = { id, publicId, site: { id: siteId, publicId: sitePublicId } }
-    const first = { senderType: 'agent', senderId: user.publicId, author: user.name, content: content ?? '' } as const
+    const author = agentName ?? user.name
+    const first = { senderType: 'agent', senderId: user.publicId, author, content: content ?? '' } as const
     const messages = content === undefined ? [] : [first]
     await insertConversation(tx, log, { workspace, place, contact: onSite, messages })
     return await readConversation({ sql: tx }, scope, place.publicId)

@@ -8,7 +8,7 @@ import type { Attached } from '../../schema/muro/attachments.ts'
 import type { Contact } from '../../schema/muro/contacts.ts'
 import type { Conversation } from '../../schema/muro/conversations.ts'
 
-/** A message as it is told. `author` is the name of who wrote it, at that time. */
+/** A message as it is told. `author` is the name in which it was written, at that time. */
 export type MessageFacts = {
   id: string
   conversation_id: string

@@ -27,14 +27,11 @@ export type Trigger = { workspace: Workspace; event: FollowedEvent; conversation
 /** Writes a line about what was left out. */
 export type LogLine = (facts: Record<string, unknown>, line: string) => void
 
-/** What conditions look at, and in whose name the site answers. */
-export type Situation = { subject: RuleSubject; author: string | null }
-
-/** Reads how things are now; undefined where the conversation is gone. */
-export const readSituation = async (
+/** Reads how things are now, for conditions to look at; undefined where the conversation is gone. */
+export const readSubject = async (
   sql: Queryable,
   { workspace, event, conversation }: Trigger,
-): Promise<Situation | undefined> => {
+): Promise<RuleSubject | undefined> => {
   const [row] = await sql<
     {
       state: ConversationState
@@ -43,11 +40,10 @@ export const readSituation = async (
       email: string | null
       name: string | null
       website: string
-      author: string | null
       opening: string | null
     }[]
   >`
-    select c.state, to_json(c.tags) as tags, c.url, v.email, v.name, w.public_id as website, w.agent_name as author,
+    select c.state, to_json(c.tags) as tags, c.url, v.email, v.name, w.public_id as website,
            (select m.content from messages m
              where ${event.type === 'conversation.opened'} and m.conversation_id = c.id
                and m.sender_type in ('visitor', 'agent')
@@ -56,18 +52,15 @@ export const readSituation = async (
      where c.workspace_id = ${workspace.id} and c.public_id = ${conversation}`
   if (!row) return undefined
   const { content } = event.payload
-  return {
-    subject: subjectOf({
-      content: typeof content === 'string' ? content : row.opening,
-      'contact.email': row.email,
-      'contact.name': row.name,
-      url: row.url,
-      status: shownStatus(row.state),
-      tags: row.tags,
-      website_id: row.website,
-    }),
-    author: row.author,
-  }
+  return subjectOf({
+    content: typeof content === 'string' ? content : row.opening,
+    'contact.email': row.email,
+    'contact.name': row.name,
+    url: row.url,
+    status: shownStatus(row.state),
+    tags: row.tags,
+    website_id: row.website,
+  })
 }
 
 /**
@@ -85,8 +78,8 @@ export const actOnce = async (
     const rule = await takeRun(tx, trigger, found)
     if (!rule) return
     await lockConversation(tx, trigger)
-    const situation = await readSituation(tx, trigger)
-    if (!situation || !conditionsHold(rule.conditions, situation.subject)) return
+    const subject = await readSubject(tx, trigger)
+    if (!subject || !conditionsHold(rule.conditions, subject)) return
     const { workspace, conversation } = trigger
     const reach = { workspace, site: null }
     const patch = await patchOf(tx, workspace, rule.actions, warn)
@@ -98,7 +91,7 @@ export const actOnce = async (
         conversation,
         senderType: 'agent',
         senderId: null,
-        author: situation.author,
+        author: null,
         contactId: null,
         content: action.text,
         clientId: null,

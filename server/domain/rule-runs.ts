@@ -4,8 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isUnavailable, type Sql, type Tx } from '../db/sql.ts'
 import type { Context, Workspace } from './context.ts'
 import { type FollowedEvent, followLog, skipLog } from './log-followers.ts'
-import { conditionsHold, triggerOf } from './rule-conditions.ts'
-import { type ActiveRule, actOnce, type LogLine, readSituation, type Situation, type Trigger } from './rule-effects.ts'
+import { conditionsHold, type RuleSubject, triggerOf } from './rule-conditions.ts'
+import { type ActiveRule, actOnce, type LogLine, readSubject, type Trigger } from './rule-effects.ts'
 
 /** Where it is told what was left out: a logger. */
 export type RunReport = { warn: LogLine; error: LogLine }
@@ -107,14 +107,14 @@ const runInOrder = async (
 ): Promise<void> => {
   const facts = { workspace: workspace.publicId, event: event.id }
   const { conversation } = event
-  let situation: Situation | undefined
+  let subject: RuleSubject | undefined
   for (const rule of rules) {
-    if (conversation) situation ??= await readSituation(context.sql, { workspace, event, conversation })
-    if (!conversation || !situation) {
+    if (conversation) subject ??= await readSubject(context.sql, { workspace, event, conversation })
+    if (!conversation || !subject) {
       report.warn(facts, 'the conversation is gone: no automation rule acts on this event')
       return
     }
-    if (!conditionsHold(rule.conditions, situation.subject)) continue
+    if (!conditionsHold(rule.conditions, subject)) continue
     const named = { ...facts, rule: rule.publicId }
     const trigger = { workspace, event, conversation }
     const act = () => actOnce(context, trigger, rule, (more, line) => report.warn({ ...named, ...more }, line))
@@ -124,7 +124,7 @@ const runInOrder = async (
       report.error({ ...named, err: failure.error }, 'an automation rule has failed; it is left out for this event')
     }
     // The next rule sees what this one has done.
-    situation = undefined
+    subject = undefined
   }
 }
 

@@ -194,6 +194,38 @@ describe('the settings of a site', () => {
     expect(begun.body).toMatchObject({ auto_reply: settings.auto_reply })
   })
 
+  it('give whoever answers one name, which the visitor is told; notes and visitors keep their own', async () => {
+    const { site_key, id } = tenant.site
+    const chat = clientOf(`${api.url}/api/v1/chat`, { 'X-Api-Key': site_key })
+    const visitor = { name: 'Marie', email: 'm@example.com', message: 'Hi', visitor_token: 'm' }
+    const { conversation_id } = (await chat.post('/conversations', visitor)).body as { conversation_id: string }
+    const say = (body: object) => muro.post(`/conversations/${conversation_id}/messages`, body)
+    await say({ content: 'in my own name' })
+    await muro.patch(`/sites/${id}`, { agent_name: 'The shop team' })
+    expect((await say({ content: 'in its name' })).body).toMatchObject({ sender_id: tenant.agent.user.publicId })
+    await say({ content: 'with a condition', expected_seq: 100 })
+    await say({ content: 'with a claim', client_id: '1' })
+    await say({ content: 'a note', kind: 'note' })
+    await chat.post('/conversations/m/messages', { message: 'Thanks' })
+    const said = [
+      ['Marie', 'Hi'],
+      ['Ada', 'in my own name'],
+      ['The shop team', 'in its name'],
+      ['The shop team', 'with a condition'],
+      ['The shop team', 'with a claim'],
+      ['Marie', 'Thanks'],
+    ]
+    const { body } = await chat.get('/conversations/m/messages')
+    expect((body as { author: string; body: string }[]).map(({ author, body }) => [author, body])).toEqual(said)
+    const told = (await api.eventsOf(tenant)).filter(({ type }) => type === 'message.new')
+    expect(told.map(({ payload: { author, content } }) => [author, content])).toEqual(
+      said.toSpliced(-1, 0, ['Ada', 'a note']),
+    )
+    const { visitor: who } = (await muro.get(`/conversations/${conversation_id}`)).body as { visitor: { id: string } }
+    await muro.post('/conversations', { visitor_id: who.id, content: 'from us' })
+    expect((await api.eventsOf(tenant)).at(-1)?.payload).toMatchObject({ author: 'The shop team', content: 'from us' })
+  })
+
   it('open the site chat to an origin at once, however it is written, and shut it again', async () => {
     const { site_key, id } = tenant.site
     const ways = {
