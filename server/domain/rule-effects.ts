@@ -32,6 +32,7 @@ export const readSubject = async (
   sql: Queryable,
   { workspace, event, conversation }: Trigger,
 ): Promise<RuleSubject | undefined> => {
+  // What it was opened with is as old as the conversation: an empty one may have been answered meanwhile, by a rule too.
   const [row] = await sql<
     {
       state: ConversationState
@@ -46,7 +47,7 @@ export const readSubject = async (
     select c.state, to_json(c.tags) as tags, c.url, v.email, v.name, w.public_id as website,
            (select m.content from messages m
              where ${event.type === 'conversation.opened'} and m.conversation_id = c.id
-               and m.sender_type in ('visitor', 'agent')
+               and m.sender_type in ('visitor', 'agent') and m.created_at = c.created_at
              order by m.conversation_seq limit 1) as opening
       from conversations c join contacts v on v.id = c.contact_id join sites w on w.id = c.site_id
      where c.workspace_id = ${workspace.id} and c.public_id = ${conversation}`

@@ -205,6 +205,19 @@ describe('what triggers a rule', () => {
     expect([await repliesIn(), (await stateOf()).tags]).toEqual([[], []])
   })
 
+  it('on an empty new conversation without anything said, though somebody, or a rule, was quicker than this one', async () => {
+    const trigger = 'conversation.opened'
+    await make({ trigger, ...when('content', 'equals', ''), ...reply('Welcome') })
+    await make({ trigger, ...when('content', 'is_present'), ...tag('said something') })
+    const [greeted, spoken] = [await open(), await open()]
+    await sendMessage(context, tenant.agent, spoken, { content: 'A word afterwards', kind: 'agent' })
+    await settle()
+    for (const conversation of [greeted, spoken]) {
+      expect(await repliesIn(conversation)).toEqual(['Welcome'])
+      expect((await stateOf(conversation)).tags).toEqual([])
+    }
+  })
+
   it('only what happened after it was made, and while it was on', async () => {
     await say('before it was made')
     const rule = await make(reply('on'))
