@@ -94,7 +94,10 @@ export const createRule = async (
 // A rule that comes after one at the last position has the same: of two that are equal the older runs first.
 const lastPosition = 1_000_000
 
-/** Changes a rule. One that is switched on again acts on what happens from then on, not on what it has missed. */
+/**
+ * Changes a rule; what stays the same is no change. One that is switched on again acts on what happens from then on, not
+ * on what it has missed.
+ */
 export const updateRule = async (
   { sql }: Context,
   scope: AgentScope,
@@ -104,6 +107,10 @@ export const updateRule = async (
   const workspace = ruledWorkspace(scope)
   await findRule(sql, workspace, id)
   if (actions) await checkAssignees(sql, workspace, actions)
+  const next = sql`
+    coalesce(${name ?? null}, r.name), coalesce(${trigger ?? null}, r.trigger),
+    coalesce(${asJson(conditions)}, r.conditions::text), coalesce(${asJson(actions)}, r.actions::text),
+    coalesce(${position ?? null}::integer, r.position), coalesce(${active ?? null}::boolean, r.active)`
   // One statement, so that of two patches at once neither takes back what the other changed.
   const [changed] = await sql<{ facts: RuleFacts }[]>`
     update automation_rules r set
@@ -114,7 +121,8 @@ export const updateRule = async (
            position = coalesce(${position ?? null}::integer, r.position),
            active = coalesce(${active ?? null}::boolean, r.active),
            created_seq = case when ${active ?? null}::boolean and not r.active then h.seq else r.created_seq end,
-           updated_at = clock_timestamp()
+           updated_at = case when (r.name, r.trigger, r.conditions::text, r.actions::text, r.position, r.active)
+                                  = (${next}) then r.updated_at else clock_timestamp() end
       from workspace_heads h
      where h.workspace_id = r.workspace_id and r.workspace_id = ${workspace.id} and r.public_id = ${id}
     returning ${sql.unsafe(ruleFacts)} as facts`

@@ -100,6 +100,18 @@ describe('a rule', () => {
     ).toBe(true)
   })
 
+  it('that is told what it is already is not changed', async () => {
+    const id = await make()
+    const before = await muro.get(`/automation-rules/${id}`)
+    const { name, conditions, active } = before.body as Record<string, unknown>
+    for (const patch of [{ name, active }, { conditions }, before.body]) {
+      expect((await muro.patch(`/automation-rules/${id}`, patch)).text).toBe(before.text)
+    }
+    const actions = [{ type: 'add_tag', value: 'another' }]
+    const { body } = await muro.patch(`/automation-rules/${id}`, { name, actions })
+    expect((body as { updated_at: string }).updated_at > (before.body as { updated_at: string }).updated_at).toBe(true)
+  })
+
   it('that many change at once keeps what each has changed', async () => {
     const id = await make()
     const patches = [{ name: 'New' }, { active: false }, { position: 7 }, { trigger: 'conversation.opened' }]
