@@ -104,7 +104,8 @@ const findOrInsertContact = async (tx: Tx, site: Site, name: string, email: stri
      where workspace_id = ${workspace.id} and email = ${email}
        for no key update`
   if (known) {
-    if (known.name === null) await tx`update contacts set name = ${name} where id = ${known.id}`
+    if (known.name === null)
+      await tx`update contacts set name = ${name}, updated_at = clock_timestamp() where id = ${known.id}`
     return {
       id: known.id,
       publicId: known.publicId,

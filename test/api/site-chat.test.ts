@@ -178,6 +178,17 @@ describe('beginning a conversation', () => {
       data: [{ name: 'Her Real Name', conversation_count: 2 }],
     })
   })
+
+  it('gives its name to a known contact that has none, which is a change of the contact', async () => {
+    const known = (await muro.post('/contacts', { email: jane.email })).body as { id: string; updated_at: string }
+    await begin()
+    const { body } = await muro.get(`/contacts/${known.id}`)
+    const { updated_at } = body as { updated_at: string }
+    expect(body).toMatchObject({ name: 'Jane Doe' })
+    expect(updated_at > known.updated_at).toBe(true)
+    const told = (await api.eventsOf(tenant)).filter(({ type }) => type === 'contact.update').at(-1)
+    expect(told?.payload).toMatchObject({ name: 'Jane Doe', updated_at, changed: ['name'] })
+  })
 })
 
 describe('reading', () => {
