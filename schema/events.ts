@@ -12,6 +12,7 @@ export const loggedEventTypes = [
   'contact.update',
   'conversation.deleted',
   'contact.deleted',
+  'user.update',
   'webhook.disabled',
 ] as const
 

@@ -7,6 +7,7 @@ import type { Queryable } from '../db/sql.ts'
 import type { AgentScope, Context, Reach } from './context.ts'
 import { isoTime } from './facts.ts'
 import { readList } from './lists.ts'
+import { record } from './record.ts'
 import type { Page } from './walks.ts'
 
 /** A user before a face says what it is. */
@@ -35,25 +36,34 @@ export const readUser = async ({ sql }: { sql: Queryable }, { workspace }: Reach
   return found.facts
 }
 
-/** Changes whether a user wants to be asked: the key's own user, or any where an admin's key reaches the workspace. */
+/**
+ * Changes whether a user wants to be asked, and tells it where it is another choice: the key's own user, or any where an
+ * admin's key reaches the workspace.
+ */
 export const updateUser = async (
-  { sql }: Context,
+  context: Context,
   scope: AgentScope,
   id: string,
   { availability }: UpdateUser,
 ): Promise<UserFacts> => {
+  const { workspace } = scope
   if (!mayChange(scope, id)) {
-    await readUser({ sql }, scope, id)
+    await readUser(context, scope, id)
     throw new HubbubError('forbidden', 'This API key may change its own user only; others are changed by admins.')
   }
-  const [changed] = isId('user', id)
-    ? await sql<{ facts: UserFacts }[]>`
-        update users u set availability = ${availability}
-         where u.workspace_id = ${scope.workspace.id} and u.public_id = ${id}
-        returning ${sql.unsafe(facts)} as facts`
-    : []
-  if (!changed) throw noUser()
-  return changed.facts
+  if (!isId('user', id)) throw noUser()
+  return await record(context, async (tx, log) => {
+    const [changed] = await tx<{ facts: UserFacts }[]>`
+      update users u set availability = ${availability}
+       where u.workspace_id = ${workspace.id} and u.public_id = ${id} and u.availability <> ${availability}
+      returning ${tx.unsafe(facts)} as facts`
+    if (!changed) return await readUser({ sql: tx }, scope, id)
+    const payload = { ...changed.facts, changed: ['availability'] }
+    await log.write(workspace, await log.take(workspace, 1), [
+      { type: 'user.update', site: null, conversation: null, payload },
+    ])
+    return changed.facts
+  })
 }
 
 const mayChange = ({ site, user }: AgentScope, id: string): boolean =>

@@ -47,6 +47,7 @@ const live = async () => {
   await muro.post(`/conversations/${first}/messages`, { content: 'n', kind: 'note' })
   await muro.patch(`/conversations/${first}`, { status: 'closed' })
   await muro.post(`/contacts/${kept}/merge`, { from: merged })
+  await muro.patch(`/users/${tenant.agent.user.publicId}`, { availability: 'away' })
   await remove(`/conversations/${second}`)
   await remove(`/contacts/${erased}`)
   return { contact: kept, conversation: first }
@@ -85,6 +86,7 @@ it('every event has the fields that GET /realtime lists for it, and no other', a
     'conversation.opened',
     'conversation.update',
     'message.new',
+    'user.update',
   ])
   for (const { type, data: told } of data) {
     const shape = events[type] ?? []

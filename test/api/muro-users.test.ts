@@ -93,6 +93,23 @@ describe('an availability', () => {
     expect(await availabilities()).toMatchObject({ [bea.id]: 'away' })
   })
 
+  it('is told to the workspace when it is another one, and to no site', async () => {
+    const bea = await makeAgent('Bea')
+    for (const availability of ['away', 'away', 'busy']) await bea.muro.patch(`/users/${bea.id}`, { availability })
+    const { object: _, ...facts } = (await admin.get(`/users/${bea.id}`)).body as { object: string }
+    const payload = { ...facts, changed: ['availability'] }
+    expect(await api.eventsOf(tenant)).toEqual([
+      { seq: 1, type: 'user.update', payload: { ...payload, availability: 'away' } },
+      { seq: 2, type: 'user.update', payload },
+    ])
+    const [first] = await api.database
+      .sql`select site_id, conversation_id from events where seq = 1 and type = 'user.update'`
+    expect(first).toEqual({ site_id: null, conversation_id: null })
+    // Of many who say the same at once one has changed something.
+    await Promise.all(Array.from({ length: 10 }, () => admin.patch(`/users/${adminId}`, { availability: 'offline' })))
+    expect(await api.eventsOf(tenant)).toHaveLength(3)
+  })
+
   it('is one of four, and all that can be changed', async () => {
     for (const body of [{ availability: 'gone' }, { availability: null }, {}, { name: 'X' }, { role: 'admin' }]) {
       const answer = await admin.patch(`/users/${adminId}`, body)

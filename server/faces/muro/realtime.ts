@@ -104,6 +104,7 @@ const eventShapes = {
   ],
   'conversation.deleted': ['id', 'event_id', 'seq', 'conversation_seq'],
   'contact.deleted': ['id', 'merged_into?', 'event_id', 'seq'],
+  'user.update': ['id', 'name', 'email', 'role', 'availability', 'created_at', 'changed', 'event_id', 'seq'],
   'webhook.disabled': ['id', 'url', 'reason', 'disabled_at', 'event_id', 'seq'],
   'agent.typing': ['conversation_id', 'user', 'is_private', 'expires_in_ms'],
 } satisfies Record<LoggedEventType | 'agent.typing', string[]>

@@ -66,7 +66,8 @@ export const userRoutes: FastifyPluginAsyncZod<MuroRouteDeps> = async (app, { co
         tags,
         summary: 'Change the availability of a user',
         description:
-          'Of the user in whose name the key acts; of anyone for a key of an admin that is pinned to no site.',
+          'Of the user in whose name the key acts; of anyone for a key of an admin that is pinned to no site. The workspace ' +
+          'hears of it as user.update.',
         operationId: 'updateUser',
         params: byId,
         body: contracts.updateUser,
