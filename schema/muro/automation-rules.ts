@@ -29,7 +29,9 @@ const condition = z
   .strictObject({
     field: z
       .enum(ruleFields)
-      .describe('`content` is of the message that triggers the rule, or of the first one in a new conversation.'),
+      .describe(
+        '`content` is of the message that triggers the rule, or of the one that a conversation is opened with.',
+      ),
     op: z.enum(ruleOperators),
     value: z
       .string()
@@ -52,7 +54,7 @@ const conditions = z.strictObject({
   items: z.array(condition).max(maxConditions).describe('None: every event matches.'),
 })
 
-const action = z.discriminatedUnion(
+const plainAction = z.discriminatedUnion(
   'type',
   [
     z.strictObject({ type: z.literal('add_tag'), value: shortText(caps.tag) }),
@@ -60,7 +62,10 @@ const action = z.discriminatedUnion(
       type: z.literal('assign'),
       user_id: publicId('user').nullable().describe('A user of the workspace, or null for nobody.'),
     }),
-    z.strictObject({ type: z.literal('set_status'), value: z.enum(shownStatuses) }),
+    z.strictObject({
+      type: z.literal('set_status'),
+      value: z.enum(shownStatuses).describe('Taken under the name `status` too.'),
+    }),
     z.strictObject({ type: z.literal('reply'), text: boundedText(caps.content, '32 KB') }),
   ],
   {
@@ -68,6 +73,14 @@ const action = z.discriminatedUnion(
   },
 )
 
+// Whoever writes the one after the example of the others cannot know which name it has.
+const spelled = (given: unknown): unknown => {
+  if (typeof given !== 'object' || given === null || !('status' in given) || 'value' in given) return given
+  const { status: value, ...rest } = given
+  return 'type' in rest && rest.type === 'set_status' ? { ...rest, value } : given
+}
+
+const action = z.preprocess(spelled, plainAction)
 const actions = z.array(action).min(1).max(maxActions)
 const position = z.int().min(0).max(1_000_000)
 

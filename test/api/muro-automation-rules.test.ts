@@ -74,6 +74,21 @@ describe('a rule', () => {
     expect(any.body).toMatchObject({ conditions: { match: 'all', items: [] }, active: false })
   })
 
+  it('may name the status that it sets `status`, and is shown as others are', async () => {
+    const actions = [{ type: 'set_status', status: 'closed' }]
+    const made = await muro.post('/automation-rules', { ...plain, actions })
+    expect([made.status, made.body]).toMatchObject([201, { actions: [{ type: 'set_status', value: 'closed' }] }])
+    for (const [wrong, param] of [
+      [{ type: 'set_status', status: 'gone' }, 'actions.0.value'],
+      [{ type: 'set_status', status: 'closed', value: 'closed' }, 'actions.0'],
+      [{ type: 'add_tag', status: 'closed' }, 'actions.0.value'],
+      [{ type: 'set_status' }, 'actions.0.value'],
+    ] as const) {
+      const answer = await muro.post('/automation-rules', { ...plain, actions: [wrong] })
+      expect([answer.status, answer.body]).toEqual([400, muroError('invalid_request_error', 'invalid', param)])
+    }
+  })
+
   it('is changed field by field, and the rest stays', async () => {
     const id = await make()
     const before = (await muro.get(`/automation-rules/${id}`)).body as Record<string, unknown>
