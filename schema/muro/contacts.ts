@@ -31,8 +31,8 @@ export const listContacts = z.object({
 
 export const createContact = z.object({
   website_id: publicId('site').optional().describe('The oldest site where none is given.'),
-  name: shortText(200).optional(),
-  email: email.optional(),
+  name: shortText(200).nullable().optional(),
+  email: email.nullable().optional(),
   metadata: jsonObject.optional(),
 })
 
