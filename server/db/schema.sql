@@ -431,7 +431,7 @@ CREATE INDEX conversation_activity_newest_active ON public.conversation_activity
 CREATE INDEX conversations_assignee ON public.conversations USING btree (assignee_id) WHERE (assignee_id IS NOT NULL);
 CREATE INDEX conversations_contact ON public.conversations USING btree (contact_id);
 CREATE INDEX conversations_snoozed ON public.conversations USING btree (snoozed_until) WHERE ((state = 'snoozed'::text) AND (snoozed_until IS NOT NULL));
-CREATE INDEX conversations_tags ON public.conversations USING gin (tags) WITH (fastupdate=off) WHERE (tags <> '{}'::text[]);
+CREATE INDEX conversations_tags ON public.conversations USING gin (workspace_id, tags) WITH (fastupdate=off) WHERE (tags <> '{}'::text[]);
 CREATE INDEX events_contact ON public.events USING btree (workspace_id, ((payload ->> 'id'::text)), seq) WHERE (conversation_id IS NULL);
 CREATE UNIQUE INDEX events_conversation ON public.events USING btree (conversation_id, conversation_seq) WHERE (conversation_id IS NOT NULL);
 CREATE INDEX idempotency_keys_age ON public.idempotency_keys USING btree (created_at);
