@@ -173,6 +173,9 @@ export const mainJob = (
       const { visitor } = body as { visitor: { id: string } }
       await call(api.url, 'DELETE', `/api/v1/contacts/${visitor.id}`, { headers: asAgent() })
       await inbox.hears(({ event }) => event === 'contact.deleted')
+      const away = { headers: asAgent(), body: { availability: 'away' } }
+      await call(api.url, 'PATCH', `/api/v1/users/${tenant.agent.user.publicId}`, away)
+      await inbox.hears(({ event }) => event === 'user.update')
 
       const listed = await call(api.url, 'GET', '/api/v1/realtime', { headers: asAgent() })
       expect(listed.body).toMatchObject({ object: 'realtime', enabled: true })
