@@ -10,8 +10,9 @@ import { renderMuroError } from '../../server/faces/muro/errors.ts'
 import { createApp } from '../../server/http/app.ts'
 import { acceptUploads, refuseOtherBodies } from '../../server/http/uploads.ts'
 import { startRemovingUnsent } from '../../server/jobs/remove-unsent.ts'
-import { type Api, makeDirectory, startApi } from '../support/api.ts'
+import { type Api, startApi } from '../support/api.ts'
 import { type Client, call, idOf, muroClient, muroError } from '../support/http.ts'
+import { makePlace } from '../support/place.ts'
 import { startProgram } from '../support/program.ts'
 import type { Tenant } from '../support/tenant.ts'
 import {
@@ -246,7 +247,7 @@ describe('an upload', () => {
   })
 
   it('P1: that its program dies of is there as a whole or not at all, and leaves nothing on the disk', async () => {
-    const directory = await makeDirectory()
+    const directory = await makePlace()
     const TMPDIR = join(directory, 'tmp')
     await mkdir(TMPDIR)
     const env = { DATABASE_URL: api.database.url, DATA_DIR: directory, RATE_LIMIT_PER_MINUTE: '0', TMPDIR }

@@ -3,10 +3,10 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import { makeDirectory, testApp } from '../support/api.ts'
+import { testApp } from '../support/api.ts'
 import { freshDatabase } from '../support/database.ts'
 import { call } from '../support/http.ts'
-import { takePort } from '../support/place.ts'
+import { makePlace, takePort } from '../support/place.ts'
 import { type Program, startProgram } from '../support/program.ts'
 import { makeTenant } from '../support/tenant.ts'
 import { followPersistently } from './persistent.ts'
@@ -27,7 +27,7 @@ test.each([
   const env = {
     ...testApp,
     DATABASE_URL: database.url,
-    DATA_DIR: await makeDirectory(),
+    DATA_DIR: await makePlace(),
     RATE_LIMIT_PER_MINUTE: '0',
     PORT: `${port}`,
     REALTIME_PORT: `${realtimePort}`,
