@@ -43,6 +43,8 @@ export const followPersistently = (
     if (isOver) return
     const channel = client.subscribe(name)
     let isAbandoned = false
+    // What comes before is of the subscription that was given up: it was on its way already.
+    let isAnswered = false
     const repeat = (): void => {
       if (isAbandoned) return
       isAbandoned = true
@@ -50,10 +52,13 @@ export const followPersistently = (
       client.unsubscribe(name)
       setTimeout(follow, again)
     }
+    channel.bind('pusher:subscription_succeeded', () => {
+      isAnswered = true
+    })
     channel.bind('pusher:subscription_error', repeat)
     channel.bind_global((event, data) => {
       const { seq, to, recovered, reason } = asTold(data)
-      if (isAbandoned) return
+      if (isAbandoned || !isAnswered) return
       if (event === 'hubbub:recovery') {
         if (recovered) recoveries += 1
         else if (reason === 'unavailable') return repeat()
